@@ -1,0 +1,91 @@
+//! The seam between a node and what runs its containers.
+//!
+//! A node owns the pod's life: order, restarts, probes, hooks, volumes, status. A [`Runtime`] owns sandboxes and containers and knows
+//! nothing of pods beyond the names it is given. One node may have several runtimes; each container of a pod picks one.
+//!
+//! What every implementation promises is written as tests in `conformance!`; `fake::FakeRuntime` keeps the same promises without
+//! running anything.
+#![warn(missing_docs)]
+
+mod error;
+mod network;
+mod types;
+
+pub use error::{Error, Result};
+pub use network::{NetworkAttachment, PodNetwork, PodRef};
+pub use types::*;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+
+/// Runs sandboxes and containers. All calls are idempotent: repeating one that succeeded succeeds and changes nothing.
+pub trait Runtime: Send + Sync + 'static {
+    /// The name a RuntimeClass's `handler` selects this runtime by, and the one in `containerID` (`wasm://…`).
+    fn handler(&self) -> &'static str;
+
+    /// Name, version and what the node advertises; fails when the runtime cannot run anything now, saying what is missing.
+    fn status(&self) -> BoxFuture<'_, Result<RuntimeStatus>>;
+
+    /// Makes the sandbox in which the containers of one pod run. `config.id` names it from now on.
+    fn open_sandbox(&self, config: SandboxConfig) -> BoxFuture<'_, Result<()>>;
+
+    /// Kills what still runs in the sandbox and forgets it and its containers. Unknown ids are fine.
+    fn close_sandbox(&self, id: &str) -> BoxFuture<'_, Result<()>>;
+
+    /// Every sandbox this runtime knows, also those from before the agent's restart.
+    fn sandboxes(&self) -> BoxFuture<'_, Result<Vec<SandboxStatus>>>;
+
+    /// Whether this runtime can run what the reference names; looks at the manifest only. `Ok(false)` passes the image to the next runtime.
+    fn accepts(&self, image: &ImagePull) -> BoxFuture<'_, Result<bool>>;
+
+    /// Brings the image onto the node and makes it ready to start (unpacked, compiled). At most one such work per digest runs at a time.
+    fn pull(&self, image: &ImagePull) -> BoxFuture<'_, Result<Image>>;
+
+    /// The image when it is on the node already, by reference or digest, without asking a registry.
+    fn image(&self, reference: &str) -> BoxFuture<'_, Result<Option<Image>>>;
+
+    /// Makes a container, not yet running. Fails with [`Error::Invalid`] when the image needs what this node does not offer.
+    fn create(&self, config: ContainerConfig) -> BoxFuture<'_, Result<()>>;
+
+    /// Starts a created container. Returns once it runs, or has already ended.
+    fn start(&self, id: &str) -> BoxFuture<'_, Result<()>>;
+
+    /// Asks the container to end and kills it after `grace`. Returns once it has ended.
+    fn stop(&self, id: &str, grace: std::time::Duration) -> BoxFuture<'_, Result<()>>;
+
+    /// Forgets an ended container and its files, but not its log.
+    fn remove(&self, id: &str) -> BoxFuture<'_, Result<()>>;
+
+    /// Every container this runtime knows: the truth that events only hint at.
+    fn containers(&self) -> BoxFuture<'_, Result<Vec<ContainerStatus>>>;
+
+    /// What happens to containers from now on. Hints: after [`Event::Lagged`] list again.
+    fn events(&self) -> BoxStream<'static, Event>;
+
+    /// Asks the container's own `sampan:pod/probe` export; `Ok(None)` when it has none.
+    fn probe(&self, id: &str, probe: ProbeKind) -> BoxFuture<'_, Result<Option<bool>>> {
+        let _ = (id, probe);
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Figures of a running container: CPU time used and memory held.
+    fn stats(&self, id: &str) -> BoxFuture<'_, Result<ContainerStats>>;
+
+    /// Running commands inside containers, when this runtime can.
+    fn exec(&self) -> Option<&dyn Exec> {
+        None
+    }
+}
+
+/// Running a command inside a container's sandbox.
+pub trait Exec: Send + Sync {
+    /// Runs `command` to its end with `stdin`, handing output to `output` as it comes. Returns the exit code.
+    fn run<'a>(
+        &'a self,
+        id: &'a str,
+        command: Vec<String>,
+        stdin: BoxStream<'static, Bytes>,
+        output: tokio::sync::mpsc::Sender<ExecOutput>,
+    ) -> BoxFuture<'a, Result<i32>>;
+}
