@@ -1,0 +1,33 @@
+//! What the documents owe the code.
+
+use anyhow::Result;
+
+use super::Workspace;
+
+pub(super) fn architecture(workspace: &Workspace) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(workspace.root.join("ARCHITECTURE.md"))?;
+    let directories = workspace.packages.iter().map(|package| workspace.shown(&package.directory));
+    let missing = directories.filter(|directory| {
+        let name = directory.strip_prefix("crates/").unwrap_or(directory);
+        !text.contains(&format!("`{name}`")) && !text.contains(&format!("`{directory}`"))
+    });
+    Ok(missing.map(|directory| format!("ARCHITECTURE.md does not name `{directory}`")).collect())
+}
+
+/// A sample is a directory with a README, a manifest and, where it brings a guest, its source beside the component.
+pub(super) fn samples(workspace: &Workspace) -> Result<Vec<String>> {
+    let mut complaints = Vec::new();
+    let Ok(entries) = std::fs::read_dir(workspace.root.join("samples")) else { return Ok(complaints) };
+    for entry in entries {
+        let directory = entry?.path();
+        if !directory.is_dir() {
+            continue;
+        }
+        for file in ["README.md", "manifest.yaml"] {
+            if !directory.join(file).exists() {
+                complaints.push(format!("{} has no {file}", workspace.shown(&directory)));
+            }
+        }
+    }
+    Ok(complaints)
+}
