@@ -1,1 +1,22 @@
-//! Placeholder.
+//! Objects by key with one history of revisions: the `Store` seam, its three stores, and the watch cache over any of them.
+//!
+//! It knows keys and bytes only: no kinds, no JSON, no HTTP. What bytes mean is said by whoever implements [`Decode`].
+//!
+//! Invariants, shown for every store by `tests/stores.rs`:
+//! - an acknowledged write is not lost, and no number of history is given to two writes;
+//! - commit order is revision order, in one process and in many that share a database;
+//! - a watch has no gap, no repeat and no reordering, and says so when it cannot keep that;
+//! - an idle store and an idle cache do nothing.
+
+pub mod cache;
+mod compaction;
+mod error;
+mod key;
+mod record;
+mod store;
+
+pub use cache::{At, Decode, Expired, Scope, Snapshot, TooLarge, WatchCache, WatchError, Watcher};
+pub use error::Error;
+pub use key::{Key, Revision};
+pub use record::{Batch, Change, Durability, Load, MAX_OBJECT_SIZE, Op, Page, Record, Write};
+pub use store::Store;
