@@ -7,7 +7,9 @@
 //! running anything.
 #![warn(missing_docs)]
 
+pub mod conformance;
 mod error;
+pub mod fake;
 mod network;
 mod types;
 
@@ -45,20 +47,28 @@ pub trait Runtime: Send + Sync + 'static {
     /// The image when it is on the node already, by reference or digest, without asking a registry.
     fn image(&self, reference: &str) -> BoxFuture<'_, Result<Option<Image>>>;
 
-    /// Makes a container, not yet running. Fails with [`Error::Invalid`] when the image needs what this node does not offer.
+    /// Makes a container, not yet running. Fails with [`Error::Invalid`] when the image needs what this node does not offer, with
+    /// [`Error::NotFound`] when there is no such sandbox or the image was never pulled.
     fn create(&self, config: ContainerConfig) -> BoxFuture<'_, Result<()>>;
 
-    /// Starts a created container. Returns once it runs, or has already ended.
+    /// Starts a created container. Returns once it runs, or has already ended. An unknown id is [`Error::NotFound`].
     fn start(&self, id: &str) -> BoxFuture<'_, Result<()>>;
 
-    /// Asks the container to end and kills it after `grace`. Returns once it has ended.
+    /// Asks the container to end and kills it after `grace`. Returns once it has ended; one that ended before, or never started, stays
+    /// as it is. An unknown id is [`Error::NotFound`]. A second call may shorten the grace of a first one that still waits.
     fn stop(&self, id: &str, grace: std::time::Duration) -> BoxFuture<'_, Result<()>>;
 
-    /// Forgets an ended container and its files, but not its log.
+    /// Forgets an ended (or never started) container and its files, but not its log. A running one is [`Error::Invalid`]; unknown ids
+    /// are fine.
     fn remove(&self, id: &str) -> BoxFuture<'_, Result<()>>;
 
     /// Every container this runtime knows: the truth that events only hint at.
     fn containers(&self) -> BoxFuture<'_, Result<Vec<ContainerStatus>>>;
+
+    /// One container of that list. A runtime that can answer without walking all of them should: the node asks after every event.
+    fn container<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<ContainerStatus>>> {
+        Box::pin(async move { Ok(self.containers().await?.into_iter().find(|status| status.id == id)) })
+    }
 
     /// What happens to containers from now on. Hints: after [`Event::Lagged`] list again.
     fn events(&self) -> BoxStream<'static, Event>;

@@ -1,0 +1,11 @@
+//! The cases, by what they are about.
+
+mod containers;
+mod logs;
+mod running;
+mod sandboxes;
+
+pub use containers::*;
+pub use logs::*;
+pub use running::*;
+pub use sandboxes::*;
