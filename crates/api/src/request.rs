@@ -79,6 +79,8 @@ pub struct Attributes {
     pub name: String,
     pub resource_request: bool,
     pub path: String,
+    /// The field selector of a list, watch or deletecollection as its text: a node may list the pods of `spec.nodeName=` itself only.
+    pub field_selector: String,
 }
 
 impl Attributes {
