@@ -64,7 +64,10 @@ impl LoopbackNetwork {
             ))
         })?;
         self.record(address, &pod.uid).map_err(|error| {
-            Error::Unavailable(format!("failed to record address {address} of pod {}/{}: {error}", pod.namespace, pod.name))
+            Error::Unavailable(format!(
+                "failed to record address {address} of pod {}/{}: {error}",
+                pod.namespace, pod.name
+            ))
         })?;
         addresses.insert(address, pod.uid.clone());
         Ok(address)

@@ -24,7 +24,11 @@ impl Refused {
         let address = self.frontend.address;
         match self.error.kind() {
             io::ErrorKind::AddrInUse => {
-                format!("port {} is in use on {}; stop what listens there or choose another port", address.port(), address.ip())
+                format!(
+                    "port {} is in use on {}; stop what listens there or choose another port",
+                    address.port(),
+                    address.ip()
+                )
             }
             io::ErrorKind::PermissionDenied => format!(
                 "not allowed to listen on {address}: ports below {} need privileges; use a higher port or the node port, or lower \
@@ -81,8 +85,12 @@ impl Listener {
         let balancer = Arc::new(Balancer::new(route));
         let stop = CancellationToken::new();
         match frontend.protocol {
-            Protocol::Tcp => drop(tokio::spawn(tcp::serve(tcp::bind(frontend.address)?, balancer.clone(), stop.clone()))),
-            Protocol::Udp => drop(tokio::spawn(udp::serve(udp::bind(frontend.address)?, balancer.clone(), stop.clone()))),
+            Protocol::Tcp => {
+                drop(tokio::spawn(tcp::serve(tcp::bind(frontend.address)?, balancer.clone(), stop.clone())))
+            }
+            Protocol::Udp => {
+                drop(tokio::spawn(udp::serve(udp::bind(frontend.address)?, balancer.clone(), stop.clone())))
+            }
         }
         Ok(Self { balancer, stop })
     }

@@ -97,7 +97,8 @@ fn affinity(spec: &ServiceSpec) -> Option<Duration> {
     if spec.session_affinity.as_deref() != Some("ClientIP") {
         return None;
     }
-    let configured = spec.session_affinity_config.as_ref().and_then(|config| config.client_ip.as_ref()?.timeout_seconds);
+    let configured =
+        spec.session_affinity_config.as_ref().and_then(|config| config.client_ip.as_ref()?.timeout_seconds);
     Some(Duration::from_secs(configured.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(10_800)))
 }
 
@@ -116,7 +117,7 @@ fn collect(
     for slice in slices {
         for number in slice_ports(slice, port) {
             let here = |endpoint: &&Endpoint| only_on.is_none_or(|node| endpoint.node_name.as_deref() == Some(node));
-            for endpoint in slice.endpoints.iter().filter(here).filter(|endpoint| wanted(endpoint)) {
+            for endpoint in slice.endpoints.iter().flatten().filter(here).filter(|endpoint| wanted(endpoint)) {
                 let addresses = endpoint.addresses.iter().filter_map(|address| address.parse().ok());
                 found.extend(addresses.map(|ip| SocketAddr::new(ip, number)));
             }
@@ -140,9 +141,10 @@ fn is_ready(endpoint: &Endpoint) -> bool {
 }
 
 fn serves_while_ending(endpoint: &Endpoint) -> bool {
-    endpoint.conditions.as_ref().is_some_and(|conditions| {
-        conditions.serving.unwrap_or(false) && conditions.terminating.unwrap_or(false)
-    })
+    endpoint
+        .conditions
+        .as_ref()
+        .is_some_and(|conditions| conditions.serving.unwrap_or(false) && conditions.terminating.unwrap_or(false))
 }
 
 #[cfg(test)]

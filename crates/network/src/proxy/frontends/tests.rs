@@ -101,7 +101,11 @@ async fn a_port_in_use_is_named_and_tried_again() {
     let wanted = BTreeMap::from([(frontend, route(&[endpoint("a").await]))]);
     let mut frontends = Frontends::default();
     let refused = frontends.apply(&web(), wanted.clone());
-    assert!(refused[0].message().contains("is in use on 127.0.0.1; stop what listens there"), "{}", refused[0].message());
+    assert!(
+        refused[0].message().contains("is in use on 127.0.0.1; stop what listens there"),
+        "{}",
+        refused[0].message()
+    );
     drop(occupied);
     assert!(frontends.apply(&web(), wanted).is_empty());
     assert_eq!(name_behind(frontend.address).await, "a");

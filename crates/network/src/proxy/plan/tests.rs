@@ -46,7 +46,8 @@ fn a_pod_that_is_not_ready_gets_no_traffic() {
 
 #[test]
 fn pods_that_are_ending_serve_on_only_while_nobody_else_is_ready() {
-    let ending = json!({"addresses": ["127.70.0.21"], "conditions": {"ready": false, "serving": true, "terminating": true}});
+    let ending =
+        json!({"addresses": ["127.70.0.21"], "conditions": {"ready": false, "serving": true, "terminating": true}});
     check(
         cluster_ip(json!({"name": "http", "port": 80})),
         &[slice(json!([ending]))],
@@ -66,7 +67,11 @@ fn pods_that_are_ending_serve_on_only_while_nobody_else_is_ready() {
 #[test]
 fn a_port_without_endpoints_is_not_served_at_all() {
     check(cluster_ip(json!({"name": "http", "port": 80})), &[slice(json!([]))], expect![""]);
-    check(cluster_ip(json!({"name": "other", "port": 80})), &[slice(json!([{"addresses": ["127.70.0.20"]}]))], expect![""]);
+    check(
+        cluster_ip(json!({"name": "other", "port": 80})),
+        &[slice(json!([{"addresses": ["127.70.0.20"]}]))],
+        expect![""],
+    );
 }
 
 #[test]
@@ -89,7 +94,11 @@ fn node_ports_are_served_on_the_nodes_address_with_the_external_policy() {
 fn headless_and_external_name_services_need_no_proxy() {
     let slices = [slice(json!([{"addresses": ["127.70.0.20"]}]))];
     check(service(json!({"clusterIP": "None", "ports": [{"name": "http", "port": 80}]})), &slices, expect![""]);
-    check(service(json!({"type": "ExternalName", "externalName": "x", "ports": [{"name": "http", "port": 80}]})), &slices, expect![""]);
+    check(
+        service(json!({"type": "ExternalName", "externalName": "x", "ports": [{"name": "http", "port": 80}]})),
+        &slices,
+        expect![""],
+    );
 }
 
 #[test]
