@@ -40,6 +40,9 @@ pub enum Error {
     /// The store does not answer now: locked, full, restarting, unreachable. It recovers by itself; try again later.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// This program must not touch the store as it is: a newer one made it, or it belongs to something else.
+    #[error("the store cannot be used: {0}")]
+    Unusable(String),
     /// What the store holds cannot be read: an operator has to restore it.
     #[error("the store is damaged: {0}")]
     Corrupt(String),

@@ -11,12 +11,19 @@
 pub mod cache;
 mod compaction;
 mod error;
+mod expiry;
+mod feed;
 mod key;
+mod memory;
+mod pending;
 mod record;
+mod sqlite;
 mod store;
 
 pub use cache::{At, Decode, Expired, Scope, Snapshot, TooLarge, WatchCache, WatchError, Watcher};
 pub use error::Error;
 pub use key::{Key, Revision};
+pub use memory::MemoryStore;
 pub use record::{Batch, Change, Durability, Load, MAX_OBJECT_SIZE, Op, Page, Record, Write};
+pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::Store;

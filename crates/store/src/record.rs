@@ -48,6 +48,13 @@ pub enum Write {
 }
 
 impl Write {
+    pub(crate) fn expires(&self) -> Option<i64> {
+        match self {
+            Write::Create { expires, .. } | Write::Update { expires, .. } => *expires,
+            Write::Delete { .. } => None,
+        }
+    }
+
     /// The number of bytes the write carries.
     pub fn size(&self) -> usize {
         match self {
@@ -121,4 +128,33 @@ pub struct Load {
     pub epoch: u64,
     /// All objects in key order, in parts.
     pub records: BoxStream<'static, Result<Vec<Record>, Error>>,
+}
+
+/// Refuses what is too large for any store.
+pub(crate) fn check_size(key: &Key, write: &Write) -> Result<(), Error> {
+    match write.size() {
+        size if size > MAX_OBJECT_SIZE => Err(Error::TooLarge { key: key.clone(), size, limit: MAX_OBJECT_SIZE }),
+        _ => Ok(()),
+    }
+}
+
+/// What a write does to the object as it is: the change with `revision`, or the reason why not.
+pub(crate) fn decide(existing: Option<&Record>, key: Key, write: Write, revision: Revision) -> Result<Change, Error> {
+    match (write, existing) {
+        (Write::Create { data, .. }, None) => {
+            Ok(Change { revision, create_revision: revision, key, op: Op::Create, data })
+        }
+        (Write::Create { .. }, Some(_)) => Err(Error::Exists(key)),
+        (Write::Update { .. } | Write::Delete { .. }, None) => Err(Error::NotFound(key)),
+        (Write::Update { expect, .. } | Write::Delete { expect }, Some(found)) if found.revision != expect => {
+            Err(Error::Conflict { key, current: Some(found.revision) })
+        }
+        (Write::Update { data, .. }, Some(found)) => {
+            Ok(Change { revision, create_revision: found.create_revision, key, op: Op::Update, data })
+        }
+        (Write::Delete { .. }, Some(found)) => {
+            let Record { create_revision, data, .. } = found.clone();
+            Ok(Change { revision, create_revision, key, op: Op::Delete, data })
+        }
+    }
 }

@@ -75,7 +75,8 @@ impl<T: Decode> History<T> {
     pub(super) fn rewind(&self, to: Revision, latest: &Root<T>) -> Result<(Root<T>, Vec<Arc<Change<T>>>), Expired> {
         let later = self.checkpoints.partition_point(|root| root.revision < to);
         let root = self.checkpoints.get(later).unwrap_or(latest).clone();
-        let mut undone: Vec<_> = self.after(to)?.take_while(|change| change.revision <= root.revision).cloned().collect();
+        let mut undone: Vec<_> =
+            self.after(to)?.take_while(|change| change.revision <= root.revision).cloned().collect();
         undone.reverse();
         Ok((root, undone))
     }

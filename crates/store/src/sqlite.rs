@@ -1,0 +1,166 @@
+//! The store of a single server: one SQLite file, written by one thread that commits all waiting writes at once.
+//!
+//! Only one process may have the file open (a lock file beside it sees to that), so that the store knows its revision
+//! without asking. Reads run on a second thread with its own connection and never wait for the writer.
+
+mod convert;
+mod database;
+mod reader;
+mod transaction;
+mod upkeep;
+mod writer;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::BoxStream;
+use sampan_meta::Clock;
+use tokio::sync::oneshot;
+
+use crate::feed::{self, Feed};
+use crate::pending::Gate;
+use crate::{Batch, Durability, Error, Key, Load, Page, Record, Revision, Store, Write};
+use database::{Database, LockFile};
+use reader::Reader;
+use writer::{Command, Writer};
+
+/// How the SQLite store works.
+#[derive(Clone)]
+pub struct SqliteOptions {
+    /// Tells what has expired.
+    pub clock: Arc<dyn Clock>,
+    /// How long relaxed writes wait for others to join their transaction.
+    pub gather: Duration,
+    /// How long to wait for another program that holds the file's lock.
+    pub busy: Duration,
+}
+
+impl SqliteOptions {
+    /// The defaults: 5 ms to gather, 1 s when busy.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        SqliteOptions { clock, gather: Duration::from_millis(5), busy: Duration::from_secs(1) }
+    }
+}
+
+/// See the module.
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+    gate: Gate,
+    reader: Arc<Reader>,
+}
+
+/// What both threads and all callers see.
+struct Shared {
+    path: PathBuf,
+    options: SqliteOptions,
+    revision: AtomicU64,
+    feed: Feed,
+    /// Held as long as any thread may touch the file.
+    _lock: LockFile,
+}
+
+impl Shared {
+    fn revision(&self) -> Revision {
+        Revision(self.revision.load(Ordering::SeqCst))
+    }
+
+    fn set_revision(&self, revision: Revision) {
+        self.revision.store(revision.0, Ordering::SeqCst);
+    }
+}
+
+impl SqliteStore {
+    /// Opens the file, or makes it (readable by its owner only) in a directory that exists. Blocks for some milliseconds.
+    pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, Error> {
+        let lock = LockFile::take(path, options.busy)?;
+        let (database, revision) = Database::create(path, options.busy)?;
+        let shared = Arc::new(Shared {
+            path: path.to_owned(),
+            options,
+            revision: AtomicU64::new(revision.0),
+            feed: Feed::new(),
+            _lock: lock,
+        });
+        let commands = Writer::spawn(database, shared.clone())?;
+        let reader = Reader::spawn(shared.clone())?;
+        Ok(SqliteStore { shared, commands, gate: Gate::new(), reader })
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Command) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).map_err(|_| feed::closed())?;
+        answer.await.unwrap_or_else(|_| Err(feed::closed()))
+    }
+}
+
+impl Store for SqliteStore {
+    fn write(&self, key: Key, write: Write, durability: Durability) -> BoxFuture<'_, Result<Revision, Error>> {
+        let send = |pending| self.commands.send(Command::Write(pending)).is_ok();
+        self.gate.submit(key, write, durability, send).boxed()
+    }
+
+    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Record>, Error>> {
+        let key = key.clone();
+        self.reader.read(move |connection| reader::get(connection, &key)).boxed()
+    }
+
+    fn list<'a>(
+        &'a self,
+        resource: &'a str,
+        namespace: Option<&'a str>,
+        after: Option<(&'a str, &'a str)>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page, Error>> {
+        let list = reader::List::new(resource, namespace, after, limit);
+        self.reader.read(move |connection| list.run(connection)).boxed()
+    }
+
+    fn load(&self) -> BoxFuture<'_, Result<Load, Error>> {
+        reader::load(self.shared.clone()).boxed()
+    }
+
+    fn current(&self) -> BoxFuture<'_, Result<Revision, Error>> {
+        self.reader.read(|connection| Ok(reader::position(connection)?.revision)).boxed()
+    }
+
+    fn known_current(&self) -> Option<Revision> {
+        Some(self.shared.revision())
+    }
+
+    fn changes(&self, after: Revision) -> BoxStream<'static, Result<Batch, Error>> {
+        self.shared.feed.follow(after, self.reader.clone())
+    }
+
+    fn compacted(&self) -> BoxFuture<'_, Result<Revision, Error>> {
+        self.reader.read(|connection| Ok(reader::position(connection)?.compacted)).boxed()
+    }
+
+    fn compact(&self, to: Revision) -> BoxFuture<'_, Result<Revision, Error>> {
+        self.ask(move |reply| Command::Compact(to, reply)).boxed()
+    }
+
+    fn epoch(&self) -> BoxFuture<'_, Result<u64, Error>> {
+        self.reader.read(|connection| Ok(reader::position(connection)?.epoch)).boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async {
+            // An error means that it was closed before.
+            let _ = self.ask(Command::Close).await;
+            self.reader.close().await;
+        }
+        .boxed()
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("path", &self.shared.path).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,260 @@
+//! The one thread that writes.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, atomic::Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::database::{self, SKIP};
+use super::transaction::{self, Outcome};
+use super::{Database, Shared, convert, reader, upkeep};
+use crate::pending::{Pending, Request, fits};
+use crate::{Durability, Error, Revision, expiry};
+
+/// Relaxed writes between two fsyncs at most: fewer than the numbers skipped after a crash.
+const RELAXED_LIMIT: u64 = SKIP / 2;
+
+pub(super) enum Command {
+    Write(Pending),
+    Compact(Revision, oneshot::Sender<Result<Revision, Error>>),
+    Close(oneshot::Sender<Result<(), Error>>),
+}
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    commands: Receiver<Command>,
+    /// Taken from `commands` but not yet done.
+    waiting: VecDeque<Command>,
+    /// `None` after a failure, until it can be opened again.
+    database: Option<Database>,
+    /// The file that was open last.
+    identity: (u64, u64),
+    synchronous: Option<Durability>,
+    relaxed: u64,
+    next_expiry: Option<i64>,
+    cutting: bool,
+}
+
+/// Why the writer woke up.
+enum Wake {
+    Command(Command),
+    Upkeep,
+    Abandoned,
+}
+
+impl Writer {
+    pub(super) fn spawn(database: Database, shared: Arc<Shared>) -> Result<mpsc::Sender<Command>, Error> {
+        let (sender, commands) = mpsc::channel();
+        let next_expiry =
+            upkeep::next_expiry(&database.connection).map_err(|error| convert::error(&shared.path, &error))?;
+        let mut writer = Writer {
+            identity: database.identity(),
+            database: Some(database),
+            shared,
+            commands,
+            waiting: VecDeque::new(),
+            synchronous: None,
+            relaxed: 0,
+            next_expiry,
+            // A cut may have been left unfinished.
+            cutting: true,
+        };
+        thread::Builder::new()
+            .name("sqlite-writer".into())
+            .spawn(move || writer.run())
+            .map_err(|error| Error::Unavailable(format!("no thread to write with: {error}")))?;
+        Ok(sender)
+    }
+
+    fn run(&mut self) {
+        loop {
+            match self.wake() {
+                Wake::Command(Command::Write(first)) => self.write(first),
+                Wake::Command(Command::Compact(to, reply)) => {
+                    let _ = reply.send(self.with(|connection| upkeep::compact(connection, to)));
+                    self.cutting = true;
+                }
+                Wake::Command(Command::Close(reply)) => {
+                    self.end();
+                    let _ = reply.send(Ok(()));
+                    return;
+                }
+                Wake::Upkeep => self.upkeep(),
+                Wake::Abandoned => return self.end(),
+            }
+        }
+    }
+
+    /// Sleeps until there is something to do.
+    fn wake(&mut self) -> Wake {
+        if let Some(command) = self.waiting.pop_front() {
+            return Wake::Command(command);
+        }
+        let received = match (self.cutting, self.next_expiry) {
+            (true, _) => self.commands.recv_timeout(Duration::ZERO),
+            (false, Some(at)) => self.commands.recv_timeout(expiry::pause(Some(at.saturating_sub(self.now())))),
+            (false, None) => self.commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match received {
+            Ok(command) => Wake::Command(command),
+            Err(RecvTimeoutError::Timeout) => Wake::Upkeep,
+            Err(RecvTimeoutError::Disconnected) => Wake::Abandoned,
+        }
+    }
+
+    fn now(&self) -> i64 {
+        self.shared.options.clock.now().as_second()
+    }
+
+    /// Commits a write together with all others that wait.
+    fn write(&mut self, first: Pending) {
+        let batch = self.gather(first);
+        for expires in batch.iter().filter_map(|pending| pending.request.write.expires()) {
+            self.next_expiry = Some(self.next_expiry.map_or(expires, |next| next.min(expires)));
+        }
+        let durable = batch.iter().any(|pending| pending.durability == Durability::Durable);
+        let requests: Vec<_> = batch.iter().map(|pending| &pending.request).collect();
+        match self.commit(&requests, if durable { Durability::Durable } else { Durability::Relaxed }) {
+            Ok(answers) => batch.into_iter().zip(answers).for_each(|(pending, answer)| pending.answer(answer)),
+            Err(error) => {
+                tracing::warn!(%error, writes = batch.len(), "writes failed");
+                batch.into_iter().for_each(|pending| pending.answer(Err(error.clone())));
+            }
+        }
+    }
+
+    /// All writes that wait; where none of them is in a hurry, those of the next moments too.
+    fn gather(&mut self, first: Pending) -> Vec<Pending> {
+        let mut bytes = first.request.write.size();
+        let mut relaxed = first.durability == Durability::Relaxed;
+        let mut batch = vec![first];
+        let deadline = Instant::now() + self.shared.options.gather;
+        while fits(&batch, bytes) {
+            let patience = if relaxed { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
+            match self.commands.recv_timeout(patience) {
+                Ok(Command::Write(pending)) => {
+                    bytes += pending.request.write.size();
+                    relaxed &= pending.durability == Durability::Relaxed;
+                    batch.push(pending);
+                }
+                Ok(other) => {
+                    self.waiting.push_back(other);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        batch
+    }
+
+    fn commit(&mut self, requests: &[&Request], durability: Durability) -> Result<Vec<Result<Revision, Error>>, Error> {
+        let count = requests.len() as u64;
+        let durability = if self.relaxed + count > RELAXED_LIMIT { Durability::Durable } else { durability };
+        self.set_synchronous(durability)?;
+        let Outcome { previous, batch, answers } =
+            self.with(|connection| transaction::commit(connection, requests.iter().copied()))?;
+        self.relaxed = if durability == Durability::Durable { 0 } else { self.relaxed + count };
+        if !batch.changes.is_empty() {
+            self.shared.set_revision(batch.revision);
+            self.shared.feed.committed(previous, batch);
+        }
+        Ok(answers)
+    }
+
+    /// Full: the commit is on the disk before it returns. Normal: the kernel has it.
+    fn set_synchronous(&mut self, durability: Durability) -> Result<(), Error> {
+        self.database()?;
+        if self.synchronous == Some(durability) {
+            return Ok(());
+        }
+        let sql = match durability {
+            Durability::Durable => "PRAGMA synchronous = FULL",
+            Durability::Relaxed => "PRAGMA synchronous = NORMAL",
+        };
+        self.with(|connection| connection.execute_batch(sql))?;
+        self.synchronous = Some(durability);
+        Ok(())
+    }
+
+    fn upkeep(&mut self) {
+        if self.cutting {
+            // After a failure the next compaction tries again.
+            self.cutting = self.with(|connection| upkeep::cut(connection)).unwrap_or(false);
+            return;
+        }
+        if let Err(error) = self.sweep() {
+            tracing::warn!(%error, "expired objects not deleted; tried again soon");
+        }
+    }
+
+    fn sweep(&mut self) -> Result<(), Error> {
+        let now = self.now();
+        if self.next_expiry.is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        let expired = self.with(|connection| upkeep::expired(connection, now))?;
+        let requests: Vec<_> = expired.iter().collect();
+        self.commit(&requests, Durability::Relaxed)?;
+        self.next_expiry = self.with(|connection| upkeep::next_expiry(connection))?;
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.shared.feed.close();
+        if let Err(error) = self.with(|connection| upkeep::end_session(connection)) {
+            tracing::warn!(%error, "the store was not closed in good order; the next start recovers it");
+        }
+        self.database = None;
+    }
+
+    /// Runs a query. A connection that failed is not trusted with another one.
+    fn with<T>(&mut self, query: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
+        let database = self.database()?;
+        let result = query(&mut database.connection);
+        result.map_err(|error| {
+            self.database = None;
+            convert::error(&self.shared.path, &error)
+        })
+    }
+
+    fn database(&mut self) -> Result<&mut Database, Error> {
+        if let Some(database) = &self.database
+            && let Err(error) = database.check_in_place()
+        {
+            self.database = None;
+            return Err(error);
+        }
+        if self.database.is_none() {
+            let database = self.reopen()?;
+            self.database = Some(database);
+        }
+        Ok(self.database.as_mut().expect("it was just opened"))
+    }
+
+    /// Opens the file again and finds out whether it is the one that was lost.
+    fn reopen(&mut self) -> Result<Database, Error> {
+        let Shared { path, options, revision, feed, .. } = &*self.shared;
+        let database = Database::open(path, options.busy)?;
+        let known = self.shared.revision();
+        let same_file = database.is_same_file(self.identity);
+        let failed = |error| convert::error(path, &error);
+        let found = reader::position(&database.connection).map_err(failed)?.revision;
+        if same_file && found >= known {
+            revision.store(found.0, Ordering::SeqCst);
+            feed.hint(found);
+        } else {
+            let start = database::new_epoch(&database.connection, known).map_err(failed)?;
+            revision.store(start.0, Ordering::SeqCst);
+            feed.reset(start);
+            tracing::warn!(path = %path.display(), revision = %start, "the database was replaced: a new history begins");
+        }
+        self.identity = database.identity();
+        self.synchronous = None;
+        self.next_expiry = upkeep::next_expiry(&database.connection).map_err(failed)?;
+        Ok(database)
+    }
+}
