@@ -1,0 +1,146 @@
+//! May *this object* enter: a chain of plugins, each of which may change an object (mutate) or refuse it (validate).
+//!
+//! A plugin is one file here and one line in [`all`]; the order is upstream's (`pkg/kubeapiserver/options/plugins.go`).
+
+mod certificates;
+mod default_toleration_seconds;
+mod namespace_lifecycle;
+mod node_restriction;
+mod priority;
+mod role_escalation;
+mod runtime_class;
+mod service_account;
+mod taint_nodes_by_condition;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use sampan_api::request::{Admission, AdmissionRequest, Attributes, Lister, Operation};
+use sampan_meta::{Clock, Entropy, Status, object};
+use serde_json::Value;
+
+use crate::authz::Authorizer;
+
+/// What plugins may look at. They decide; they never write.
+#[derive(Clone)]
+pub struct Context {
+    /// Namespaces, service accounts, classes, pods, roles.
+    pub lister: Arc<dyn Lister>,
+    /// For plugins that ask whether somebody may do a further thing.
+    pub authorizer: Arc<Authorizer>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// For name suffixes.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// One admission plugin. Both calls may come several times for one request (a write that lost a race is admitted again) and
+/// must therefore be idempotent; `mutate` of all plugins comes before `validate` of any. On deletion `object` is the object as it stands.
+pub(crate) trait Plugin: Send + Sync {
+    /// Upstream's name of the plugin, for logs.
+    fn name(&self) -> &'static str;
+
+    /// Changes the object that is about to be stored.
+    fn mutate(&self, _context: &Context, _request: &AdmissionRequest<'_>, _object: &mut Value) -> Result<(), Status> {
+        Ok(())
+    }
+
+    /// Refuses it.
+    fn validate(&self, _context: &Context, _request: &AdmissionRequest<'_>, _object: &Value) -> Result<(), Status> {
+        Ok(())
+    }
+}
+
+fn all() -> Vec<Box<dyn Plugin>> {
+    vec![
+        Box::new(namespace_lifecycle::NamespaceLifecycle),
+        Box::new(service_account::ServiceAccount),
+        Box::new(node_restriction::NodeRestriction),
+        Box::new(taint_nodes_by_condition::TaintNodesByCondition),
+        Box::new(priority::Priority),
+        Box::new(default_toleration_seconds::DefaultTolerationSeconds),
+        Box::new(runtime_class::RuntimeClass),
+        Box::new(certificates::CertificateApproval),
+        Box::new(certificates::CertificateSigning),
+        Box::new(certificates::CertificateSubjectRestriction),
+        Box::new(role_escalation::RoleEscalation),
+    ]
+}
+
+/// Every plugin in order; what the registry calls before it stores.
+pub struct Chain {
+    context: Context,
+    plugins: Vec<Box<dyn Plugin>>,
+}
+
+impl Chain {
+    /// The plugins that upstream has on by default and that concern the kinds there are.
+    pub fn new(context: Context) -> Self {
+        Self { context, plugins: all() }
+    }
+}
+
+impl Admission for Chain {
+    fn mutate<'a>(
+        &'a self,
+        request: &'a AdmissionRequest<'a>,
+        object: &'a mut Value,
+    ) -> BoxFuture<'a, Result<(), Status>> {
+        async move {
+            for plugin in &self.plugins {
+                plugin.mutate(&self.context, request, object).inspect_err(|status| refused(plugin.name(), status))?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn validate<'a>(
+        &'a self,
+        request: &'a AdmissionRequest<'a>,
+        object: &'a Value,
+    ) -> BoxFuture<'a, Result<(), Status>> {
+        async move {
+            for plugin in &self.plugins {
+                plugin.validate(&self.context, request, object).inspect_err(|status| refused(plugin.name(), status))?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+fn refused(plugin: &str, status: &Status) {
+    tracing::debug!(plugin, message = %status.message, "admission refused a request");
+}
+
+/// 403 in upstream's words: `pods "web-0" is forbidden: WHY`.
+fn forbidden(request: &AdmissionRequest<'_>, object: &Value, why: impl std::fmt::Display) -> Status {
+    Status::forbidden(&request.attributes.group_resource(), object_name(request.attributes, object), why)
+}
+
+/// Whether the request does one of `operations` to the resource itself, not to a subresource of it.
+fn writes(request: &AdmissionRequest<'_>, group: &str, plural: &str, operations: &[Operation]) -> bool {
+    let Attributes { group: own_group, resource, subresource, .. } = request.attributes;
+    own_group == group && resource == plural && subresource.is_empty() && operations.contains(&request.operation)
+}
+
+/// The name of the object: from the request, or (creation) from the object, which may still have none but the beginning of one.
+fn object_name<'a>(attributes: &'a Attributes, object: &'a Value) -> &'a str {
+    let names = [attributes.name.as_str(), object::name(object), object::generate_name(object)];
+    names.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
+}
+
+/// Appends to a list of the object, made first if it is not there.
+fn append(object: &mut Value, path: &[&str], item: Value) {
+    let (last, parents) = path.split_last().expect("a path has a last member");
+    let parent = parents.iter().fold(object, |value, member| object::child(value, member));
+    match parent.get_mut(*last).and_then(Value::as_array_mut) {
+        Some(list) => list.push(item),
+        None => object::set(parent, &[*last], Value::Array(vec![item])),
+    }
+}
