@@ -1,0 +1,144 @@
+//! Everything served, as discovery and OpenAPI see it: stored kinds and those that only answer.
+
+use std::sync::Arc;
+
+use sampan_registry::Resource;
+
+use crate::reviews::{self, Review};
+
+/// One resource of a group and version.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    pub(crate) plural: &'static str,
+    pub(crate) singular: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) list_kind: &'static str,
+    pub(crate) namespaced: bool,
+    pub(crate) verbs: &'static [&'static str],
+    pub(crate) short_names: &'static [&'static str],
+    pub(crate) categories: &'static [&'static str],
+    pub(crate) subresources: Vec<ServedSubresource>,
+    /// The type in the schema: `core.v1.Pod`.
+    pub(crate) type_name: &'static str,
+}
+
+/// One subresource.
+#[derive(Debug, Clone)]
+pub(crate) struct ServedSubresource {
+    pub(crate) name: &'static str,
+    /// Group, version and kind it takes; group and version empty mean the parent's.
+    pub(crate) kind: (&'static str, &'static str, &'static str),
+    pub(crate) verbs: &'static [&'static str],
+}
+
+/// One group with its versions, the preferred one first.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    pub(crate) name: &'static str,
+    pub(crate) versions: Vec<Version>,
+}
+
+/// One version of a group with its resources, sorted.
+#[derive(Debug, Clone)]
+pub(crate) struct Version {
+    pub(crate) name: &'static str,
+    pub(crate) resources: Vec<Served>,
+}
+
+impl Group {
+    /// `v1`, `apps/v1`.
+    pub(crate) fn group_version(&self, version: &str) -> String {
+        if self.name.is_empty() { version.to_owned() } else { format!("{}/{version}", self.name) }
+    }
+}
+
+/// Upstream's order of groups; what clients prefer when a short name is ambiguous follows it. Others come after, by name.
+const ORDER: [&str; 21] = [
+    "",
+    "apiregistration.k8s.io",
+    "apps",
+    "events.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "scheduling.k8s.io",
+    "coordination.k8s.io",
+    "node.k8s.io",
+    "discovery.k8s.io",
+    "resource.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+];
+
+/// Gathers all that is served, in upstream's order.
+pub(crate) fn groups(resources: &[Arc<Resource>]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for resource in resources {
+        add(&mut groups, resource.names.group, resource.names.version, stored(resource));
+    }
+    for review in reviews::all() {
+        add(&mut groups, review.group, "v1", answered(review));
+    }
+    let rank = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
+    groups.sort_by_key(|group| (rank(group.name), group.name));
+    for version in groups.iter_mut().flat_map(|group| &mut group.versions) {
+        version.resources.sort_by_key(|served| served.plural);
+    }
+    groups
+}
+
+fn add(groups: &mut Vec<Group>, group: &'static str, version: &'static str, served: Served) {
+    let at = groups.iter().position(|known| known.name == group).unwrap_or_else(|| {
+        groups.push(Group { name: group, versions: Vec::new() });
+        groups.len() - 1
+    });
+    let versions = &mut groups[at].versions;
+    match versions.iter_mut().find(|known| known.name == version) {
+        Some(known) => known.resources.push(served),
+        None => versions.push(Version { name: version, resources: vec![served] }),
+    }
+}
+
+fn stored(resource: &Resource) -> Served {
+    let subresources = resource.subresources.iter();
+    Served {
+        plural: resource.names.plural,
+        singular: resource.names.singular,
+        kind: resource.names.kind,
+        list_kind: resource.names.list_kind,
+        namespaced: resource.namespaced,
+        verbs: resource.verbs,
+        short_names: resource.names.short_names,
+        categories: resource.names.categories,
+        subresources: subresources
+            .map(|subresource| ServedSubresource {
+                name: subresource.name,
+                kind: subresource.kind,
+                verbs: subresource.verbs,
+            })
+            .collect(),
+        type_name: resource.type_name,
+    }
+}
+
+fn answered(review: &'static Review) -> Served {
+    Served {
+        plural: review.plural,
+        singular: review.singular,
+        kind: review.kind,
+        list_kind: "",
+        namespaced: review.namespaced,
+        verbs: &["create"],
+        short_names: &[],
+        categories: &[],
+        subresources: Vec::new(),
+        type_name: review.type_name,
+    }
+}

@@ -1,0 +1,69 @@
+//! `/healthz`, `/livez`, `/readyz`: one line each, or every check with `?verbose`; single checks below.
+
+use http::{Response, StatusCode};
+use sampan_meta::Status;
+
+use crate::body::Body;
+use crate::pipeline::Call;
+use crate::reply;
+use crate::server::ApiServer;
+
+/// A named question to the server. `Err` says why the answer is no; it is told to those who may see it, the log, and never in detail
+/// to strangers.
+struct Check {
+    name: &'static str,
+    /// A process that fails it is of no use and may be restarted; others only should get no traffic.
+    vital: bool,
+    ask: fn(&ApiServer) -> Result<(), String>,
+}
+
+const CHECKS: [Check; 2] = [
+    Check { name: "ping", vital: true, ask: |_| Ok(()) },
+    Check { name: "store", vital: false, ask: |server| if server.registry.cache().healthy().is_ok() { Ok(()) } else { Err("the store does not answer".into()) } },
+];
+
+/// True if the path is one of the three or below.
+pub(crate) fn is_health(path: &str) -> bool {
+    matches!(path.split('/').nth(1), Some("healthz" | "livez" | "readyz"))
+}
+
+/// Answers 200 if every check holds, else 500 with what does not.
+pub(crate) fn answer(call: &Call) -> Result<Response<Body>, Status> {
+    let mut parts = call.attributes.path.split('/').skip(1);
+    let endpoint = parts.next().unwrap_or_default();
+    let single = parts.next().filter(|name| !name.is_empty());
+    let excluded: Vec<&str> = call.query.all("exclude").collect();
+    let mut found = false;
+    let (mut lines, mut failed) = (String::new(), Vec::new());
+    for check in CHECKS.iter().filter(|check| single.is_none_or(|name| name == check.name)) {
+        found = true;
+        if endpoint == "livez" && !check.vital && single.is_none() {
+            continue;
+        }
+        lines += &line(check, &call.server, &excluded, &mut failed);
+    }
+    if !found {
+        return Err(Status::path_not_found());
+    }
+    if !failed.is_empty() {
+        tracing::warn!(endpoint, failed = failed.join(","), "health check failed");
+        return Ok(reply::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{lines}{endpoint} check failed\n")));
+    }
+    let verbose = call.query.flag("verbose");
+    let body = if verbose { format!("{lines}{endpoint} check passed\n").into() } else { Body::from("ok") };
+    Ok(reply::text(StatusCode::OK, body))
+}
+
+fn line(check: &Check, server: &ApiServer, excluded: &[&str], failed: &mut Vec<&'static str>) -> String {
+    let name = check.name;
+    if excluded.contains(&name) {
+        return format!("[+]{name} excluded: ok\n");
+    }
+    match (check.ask)(server) {
+        Ok(()) => format!("[+]{name} ok\n"),
+        Err(why) => {
+            failed.push(name);
+            format!("[-]{name} failed: {why}\n")
+        }
+    }
+}

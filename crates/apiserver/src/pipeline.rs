@@ -1,0 +1,255 @@
+//! The way of every request, outermost first: panic guard, meaning, identity, place, deadline, permission, answer.
+//!
+//! The order follows upstream's `DefaultBuildHandlerChain` (apiserver/pkg/server/config.go).
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use sampan_api::request::{Attributes, User};
+use sampan_meta::Status;
+use sampan_registry::Resource;
+use tokio::time::Instant;
+
+use crate::body::Body;
+use crate::caller::Caller;
+use crate::decode::RequestBody;
+use crate::metrics::{Asked, Sort};
+use crate::path::{self, RequestInfo};
+use crate::query::Query;
+use crate::server::ApiServer;
+use crate::{encode, gzip, impersonate, pretty, reply, verbs};
+
+/// One request that may be answered: who asks for what, and with which words.
+pub(crate) struct Call {
+    pub(crate) server: Arc<ApiServer>,
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) attributes: Attributes,
+    pub(crate) method: Method,
+    pub(crate) query: Query,
+    pub(crate) headers: HeaderMap,
+    /// The path behind `/proxy`.
+    pub(crate) remainder: String,
+    /// For the client; each becomes a header.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What a request says beside its body.
+struct Head {
+    method: Method,
+    path: String,
+    query: Query,
+    headers: HeaderMap,
+}
+
+/// Answers a request, whatever happens.
+pub(crate) async fn handle(server: Arc<ApiServer>, caller: Arc<Caller>, request: Request<RequestBody>) -> Response<Body> {
+    let began = Instant::now();
+    let (parts, body) = request.into_parts();
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let head = Head { method: parts.method, path: parts.uri.path().to_owned(), query, headers: parts.headers };
+    let audit_id = audit_id(&server, &head.headers);
+    let accepts_gzip = gzip::accepted(&head.headers);
+    let wants_indent = pretty::wanted(&head.query, &head.headers);
+    let failure_media = reply::failure_media(&head.headers);
+    let mut warnings = Vec::new();
+    let mut asked = Asked::default();
+    let mut sort = Sort::Reading;
+    let outcome = match path::parse(&head.method, &head.path, &head.query) {
+        None => Err(Status::path_not_found()),
+        Some(info) => {
+            let resource = server.registry.find(&info.group, &info.version, &info.resource);
+            asked = asked_for(&info, resource.map(|resource| &**resource));
+            sort = sort_of(&info, &head.query);
+            guarded(answer(&server, caller, info, head, body, sort, &mut warnings)).await
+        }
+    };
+    let mut response = outcome.unwrap_or_else(|status| reply::failure(&status, failure_media));
+    if wants_indent && encode::is_json(response.headers()) {
+        response = encode::prettify(response);
+    }
+    server.metrics.end(asked, response.status().as_u16(), (sort != Sort::LongRunning).then(|| began.elapsed()));
+    reply::dress(&mut response, &audit_id, &warnings);
+    let (mut head, body) = response.into_parts();
+    let body = gzip::compress(body, accepts_gzip && sort != Sort::LongRunning, &mut head.headers);
+    Response::from_parts(head, body)
+}
+
+/// Turns a panic into a 500; the process and every other request live on.
+async fn guarded(answer: impl Future<Output = Result<Response<Body>, Status>>) -> Result<Response<Body>, Status> {
+    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|panic| {
+        let what = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        tracing::error!(panic = what, "a request panicked");
+        Err(Status::internal("this request caused apiserver to panic. Look in the logs for details."))
+    })
+}
+
+async fn answer(
+    server: &Arc<ApiServer>,
+    caller: Arc<Caller>,
+    info: RequestInfo,
+    head: Head,
+    body: RequestBody,
+    sort: Sort,
+    warnings: &mut Vec<String>,
+) -> Result<Response<Body>, Status> {
+    let Head { method, path, query, headers } = head;
+    let user = identify(server, &caller, &headers)?;
+    let user = impersonate::resolve(server, user, &headers)?;
+    let limit = deadline(&query, server.limits.request, sort)?;
+    let _counted = server.metrics.begin(sort);
+    let _place = match sort {
+        Sort::LongRunning => None,
+        Sort::Reading | Sort::Mutating => server.in_flight.enter(&user, sort == Sort::Mutating).await?,
+    };
+    let remainder = info.remainder.clone();
+    let attributes = attributes(user, info, path, &query);
+    server.authorizer.check(&attributes)?;
+    let server = Arc::clone(server);
+    let mut call = Call { server, caller, attributes, method, query, headers, remainder, warnings: Vec::new() };
+    let answer = dispatch(&mut call, body);
+    let outcome = match limit {
+        None => answer.await,
+        Some(limit) => tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
+            Err(Status::timeout("request did not complete within the allotted timeout", 0))
+        }),
+    };
+    warnings.append(&mut call.warnings);
+    outcome
+}
+
+async fn dispatch(call: &mut Call, body: RequestBody) -> Result<Response<Body>, Status> {
+    if !call.attributes.resource_request {
+        return crate::discovery::path(call);
+    }
+    verbs::resource(call, body).await
+}
+
+fn identify(server: &ApiServer, caller: &Caller, headers: &HeaderMap) -> Result<User, Status> {
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    caller.identify(&server.authenticator, authorization, server.clock.now()).map_err(|refusal| {
+        tracing::info!(%refusal, "credentials refused");
+        Status::unauthorized()
+    })
+}
+
+fn attributes(user: User, info: RequestInfo, path: String, query: &Query) -> Attributes {
+    let field_selector = query.get("fieldSelector").unwrap_or_default().to_owned();
+    let RequestInfo { verb, group, version, resource, subresource, namespace, name, resource_request, remainder: _ } = info;
+    Attributes {
+        user,
+        verb,
+        group,
+        version,
+        resource,
+        subresource,
+        namespace,
+        name,
+        field_selector,
+        resource_request,
+        path,
+    }
+}
+
+/// The id the client gave, if it is one, else a new one.
+fn audit_id(server: &ApiServer, headers: &HeaderMap) -> String {
+    let given = headers.get(reply::AUDIT_ID).and_then(|value| value.to_str().ok());
+    match given.filter(|id| !id.is_empty() && id.len() <= 64) {
+        Some(id) => id.to_owned(),
+        None => sampan_meta::new_uid(&*server.entropy),
+    }
+}
+
+/// What takes no place and has no deadline: upstream's `BasicLongRunningRequestCheck`.
+fn sort_of(info: &RequestInfo, query: &Query) -> Sort {
+    let long = info.resource_request
+        && (info.verb == "watch"
+            || matches!(&*info.subresource, "attach" | "exec" | "proxy" | "portforward")
+            || (info.subresource == "log" && query.flag("follow")));
+    match &*info.verb {
+        _ if long => Sort::LongRunning,
+        "get" | "list" | "head" | "options" => Sort::Reading,
+        _ => Sort::Mutating,
+    }
+}
+
+/// How long this request may take: the `timeout` parameter, but never more than the server allows.
+fn deadline(query: &Query, most: Duration, sort: Sort) -> Result<Option<Duration>, Status> {
+    if sort == Sort::LongRunning {
+        return Ok(None);
+    }
+    let Some(text) = query.get("timeout") else { return Ok(Some(most)) };
+    let wanted = duration(text)
+        .ok_or_else(|| Status::bad_request(format!("invalid timeout specified in the request URL: {text:?} is no duration")))?;
+    Ok(Some(if wanted.is_zero() { most } else { wanted.min(most) }))
+}
+
+/// Reads a Go duration of whole units: `32s`, `1m30s`, `500ms`; a bare number counts seconds.
+fn duration(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    let (mut total, mut rest) = (Duration::ZERO, text);
+    while !rest.is_empty() {
+        let digits = rest.find(|character: char| !character.is_ascii_digit()).filter(|digits| *digits > 0)?;
+        let count: u32 = rest[..digits].parse().ok()?;
+        let unit_end = rest[digits..].find(|character: char| character.is_ascii_digit()).map_or(rest.len(), |end| digits + end);
+        let unit = match &rest[digits..unit_end] {
+            "ms" => Duration::from_millis(1),
+            "s" => Duration::from_secs(1),
+            "m" => Duration::from_secs(60),
+            "h" => Duration::from_secs(3600),
+            _ => return None,
+        };
+        total = total.checked_add(unit.checked_mul(count)?)?;
+        rest = &rest[unit_end..];
+    }
+    Some(total)
+}
+
+/// The static words of what was asked for; unknown resources count as none, so that clients cannot make new series.
+fn asked_for(info: &RequestInfo, resource: Option<&Resource>) -> Asked {
+    const VERBS: [&str; 11] =
+        ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "head", "options", "connect"];
+    let verb = VERBS.into_iter().find(|verb| *verb == info.verb).unwrap_or("other");
+    let Some(resource) = resource.filter(|_| info.resource_request) else { return Asked { verb, ..Asked::default() } };
+    Asked {
+        verb,
+        group: resource.names.group,
+        version: resource.names.version,
+        resource: resource.names.plural,
+        subresource: resource.subresource(&info.subresource).map_or("", |subresource| subresource.name),
+    }
+}
+
+/// An empty answer with a code; what HEAD and OPTIONS get at most.
+pub(crate) fn bare(code: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = code;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_go_writes_them() {
+        assert_eq!(duration("32s"), Some(Duration::from_secs(32)));
+        assert_eq!(duration("1m30s"), Some(Duration::from_secs(90)));
+        assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(duration("3"), Some(Duration::from_secs(3)));
+        for bad in ["", "x", "5x", "s", "1.5s", "99999999999h"] {
+            assert_eq!(duration(bad).filter(|_| !bad.is_empty()), None, "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500() {
+        let status = guarded(async { panic!("boom") }).await.unwrap_err();
+        assert_eq!((status.code, &*status.reason), (500, "InternalError"));
+    }
+}

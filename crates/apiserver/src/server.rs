@@ -1,0 +1,106 @@
+//! What a server is made of.
+
+use std::sync::Arc;
+
+use rustls::{ClientConfig, ServerConfig};
+use sampan_access::{Authenticator, Authorizer, token};
+use sampan_api::request::{Admission, User};
+use sampan_meta::{Clock, Entropy};
+use sampan_registry::Registry;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::caller::Caller;
+use crate::discovery::Discovery;
+use crate::inflight::{InFlight, Limits};
+use crate::metrics::Metrics;
+use crate::node_client::NodeClient;
+use crate::openapi::OpenApi;
+use crate::service::Service;
+use crate::version::Version;
+
+/// What a server is given.
+pub struct Options {
+    /// The objects.
+    pub registry: Arc<Registry>,
+    /// Decides who asks.
+    pub authenticator: Arc<Authenticator>,
+    /// Decides who may.
+    pub authorizer: Arc<Authorizer>,
+    /// Decides what may be written.
+    pub admission: Arc<dyn Admission>,
+    /// Mints the tokens of service accounts.
+    pub tokens: Arc<token::Issuer>,
+    /// Ages in tables, the deadlines in tokens.
+    pub clock: Arc<dyn Clock>,
+    /// Request ids and the length of watches.
+    pub entropy: Arc<dyn Entropy>,
+    /// What `/version` says.
+    pub version: Version,
+    /// How nodes are spoken to for logs and proxies: the cluster's authority and the server's client certificate. `None`: not at all.
+    pub node_client: Option<Arc<ClientConfig>>,
+    /// How much goes on at once and how long it may take.
+    pub limits: Limits,
+}
+
+/// The API of one cluster. Cheap to share; every way in works on the same one.
+pub struct ApiServer {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) authorizer: Arc<Authorizer>,
+    pub(crate) admission: Arc<dyn Admission>,
+    pub(crate) tokens: Arc<token::Issuer>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) version: Version,
+    pub(crate) nodes: NodeClient,
+    pub(crate) limits: Limits,
+    pub(crate) in_flight: InFlight,
+    pub(crate) metrics: Metrics,
+    pub(crate) discovery: Discovery,
+    pub(crate) openapi: OpenApi,
+}
+
+impl ApiServer {
+    /// Puts a server together; nothing is listened on yet.
+    pub fn new(options: Options) -> Arc<Self> {
+        let Options { registry, authenticator, authorizer, admission, tokens, clock, entropy, version, node_client, limits } = options;
+        let discovery = Discovery::new(registry.resources());
+        let openapi = OpenApi::new(&discovery);
+        Arc::new(Self {
+            nodes: NodeClient::new(node_client),
+            in_flight: InFlight::new(&limits),
+            metrics: Metrics::default(),
+            registry,
+            authenticator,
+            authorizer,
+            admission,
+            tokens,
+            clock,
+            entropy,
+            version,
+            limits,
+            discovery,
+            openapi,
+        })
+    }
+
+    /// The API without a socket, for parts in the same process: every request is made by `user` and authorized as such.
+    pub fn service_as(self: &Arc<Self>, user: User) -> Service {
+        Service::new(Arc::clone(self), Arc::new(Caller::fixed(user)))
+    }
+
+    /// Serves TLS connections until `shutdown`; then ends watches, lets running requests finish (10 s at most) and returns.
+    /// The configuration decides about protocol versions and client certificates; ALPN is set here to `h2` and `http/1.1`.
+    ///
+    /// # Errors
+    /// Only when the listener itself is lost. What happens to one connection never ends another.
+    pub async fn serve(
+        self: &Arc<Self>,
+        listener: TcpListener,
+        tls: Arc<ServerConfig>,
+        shutdown: CancellationToken,
+    ) -> std::io::Result<()> {
+        crate::listener::serve(Arc::clone(self), listener, tls, shutdown).await
+    }
+}
