@@ -37,6 +37,9 @@ pub enum Error {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The key has a NUL character or more than a kilobyte: not every store could keep it.
+    #[error("{0:?} cannot be a key: it is too long or has a NUL character")]
+    BadKey(Key),
     /// The store does not answer now: locked, full, restarting, unreachable. It recovers by itself; try again later.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),

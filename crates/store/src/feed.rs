@@ -48,6 +48,8 @@ enum Signal {
     Hint(Revision),
     /// The history is not the one followers know.
     Reset(Revision),
+    /// The store does not answer.
+    Failed(Error),
     Closed,
 }
 
@@ -76,6 +78,11 @@ impl Feed {
     /// Sends every follower to load anew.
     pub(crate) fn reset(&self, revision: Revision) {
         let _ = self.sender.send(Signal::Reset(revision));
+    }
+
+    /// Tells followers that changes may happen unseen; they ask again by themselves.
+    pub(crate) fn failed(&self, error: &Error) {
+        let _ = self.sender.send(Signal::Failed(error.clone()));
     }
 
     /// Ends every follower's stream.
@@ -121,6 +128,7 @@ impl Follower {
                 Ok(Signal::Committed(..)) | Err(RecvError::Lagged(_)) => self.behind = true,
                 Ok(Signal::Hint(revision)) => self.behind = revision > self.last,
                 Ok(Signal::Reset(oldest)) => return Err(Error::Compacted { requested: self.last, oldest }),
+                Ok(Signal::Failed(error)) => return Err(error),
                 Ok(Signal::Closed) | Err(RecvError::Closed) => return Err(closed()),
             }
         }

@@ -16,14 +16,17 @@ mod feed;
 mod key;
 mod memory;
 mod pending;
+mod postgres;
 mod record;
 mod sqlite;
 mod store;
+pub mod testing;
 
 pub use cache::{At, Decode, Expired, Scope, Snapshot, TooLarge, WatchCache, WatchError, Watcher};
 pub use error::Error;
 pub use key::{Key, Revision};
 pub use memory::MemoryStore;
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use record::{Batch, Change, Durability, Load, MAX_OBJECT_SIZE, Op, Page, Record, Write};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::Store;

@@ -50,7 +50,7 @@ impl MemoryStore {
     }
 
     fn write_now(&self, key: Key, write: Write) -> Result<Revision, Error> {
-        crate::record::check_size(&key, &write)?;
+        crate::record::check(&key, &write)?;
         let expires = write.expires();
         let mut state = self.inner.state.lock();
         if state.closed {

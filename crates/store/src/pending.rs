@@ -25,14 +25,21 @@ pub(crate) struct Request {
 pub(crate) struct Pending {
     pub(crate) request: Request,
     pub(crate) durability: Durability,
-    reply: oneshot::Sender<Result<Revision, Error>>,
-    _permit: OwnedSemaphorePermit,
+    reply: Option<oneshot::Sender<Result<Revision, Error>>>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Pending {
+    /// A write of the store's own, for which nobody waits.
+    pub(crate) fn unattended(request: Request) -> Self {
+        Pending { request, durability: Durability::Relaxed, reply: None, _permit: None }
+    }
+
     pub(crate) fn answer(self, result: Result<Revision, Error>) {
         // Whoever gave up waiting does not want to know.
-        let _ = self.reply.send(result);
+        if let Some(reply) = self.reply {
+            let _ = reply.send(result);
+        }
     }
 }
 
@@ -54,11 +61,11 @@ impl Gate {
         durability: Durability,
         send: impl FnOnce(Pending) -> bool,
     ) -> Result<Revision, Error> {
-        record::check_size(&key, &write)?;
+        record::check(&key, &write)?;
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| feed::closed())?;
         let (reply, answer) = oneshot::channel();
         let request = Request { key, write };
-        if !send(Pending { request, durability, reply, _permit: permit }) {
+        if !send(Pending { request, durability, reply: Some(reply), _permit: Some(permit) }) {
             return Err(feed::closed());
         }
         answer.await.unwrap_or_else(|_| Err(feed::closed()))

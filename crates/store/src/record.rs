@@ -130,8 +130,17 @@ pub struct Load {
     pub records: BoxStream<'static, Result<Vec<Record>, Error>>,
 }
 
-/// Refuses what is too large for any store.
-pub(crate) fn check_size(key: &Key, write: &Write) -> Result<(), Error> {
+/// The longest key in bytes: what an index of any database takes.
+const MAX_KEY_SIZE: usize = 1024;
+
+/// Refuses what not every store could keep.
+pub(crate) fn check(key: &Key, write: &Write) -> Result<(), Error> {
+    let Key { resource, namespace, name } = key;
+    let parts = [resource, namespace, name];
+    if parts.iter().any(|part| part.contains('\0')) || parts.iter().map(|part| part.len()).sum::<usize>() > MAX_KEY_SIZE
+    {
+        return Err(Error::BadKey(key.clone()));
+    }
     match write.size() {
         size if size > MAX_OBJECT_SIZE => Err(Error::TooLarge { key: key.clone(), size, limit: MAX_OBJECT_SIZE }),
         _ => Ok(()),

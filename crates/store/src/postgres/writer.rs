@@ -1,0 +1,346 @@
+//! The one task that writes.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::batch::{Outcome, Session};
+use super::reader::Reader;
+use super::session::{self, Retry};
+use super::{Shared, upkeep};
+use crate::pending::{Pending, Request, fits};
+use crate::{Durability, Error, Key, Revision, expiry};
+
+/// What the revision skips when a process starts or finds commits lost. Relaxed writes that a crash of the database took
+/// back may have been seen by clients: their numbers must not be used again.
+const SKIP: u64 = 10_000;
+
+/// Relaxed writes between two durable transactions at most, so that ten processes cannot lose more than is skipped.
+const RELAXED_LIMIT: u64 = SKIP / 10;
+
+/// A lock that took longer to get is fought over: then larger batches help everybody.
+const CONTENDED: Duration = Duration::from_millis(2);
+
+/// How long a batch waits for more while the lock is fought over.
+const CONTENDED_GATHER: Duration = Duration::from_millis(1);
+
+pub(super) enum Control {
+    /// The database was found behind what had been seen of it.
+    Repair,
+    /// Another process wrote: it may have written what expires.
+    Others,
+    Close(oneshot::Sender<()>),
+}
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    reader: Arc<Reader>,
+    writes: mpsc::UnboundedReceiver<Pending>,
+    controls: mpsc::UnboundedReceiver<Control>,
+    /// Writes to objects that the batch at hand writes too.
+    put_off: VecDeque<Pending>,
+    session: Option<Session>,
+    contended: bool,
+    relaxed: u64,
+    next_expiry: Option<i64>,
+    expiry_asked: Instant,
+}
+
+/// A commit whose answer was lost.
+struct Doubt {
+    session: i64,
+    outcome: Outcome,
+}
+
+#[derive(Default)]
+struct Gathered {
+    pending: Vec<Pending>,
+    keys: HashSet<Key>,
+    bytes: usize,
+}
+
+impl Gathered {
+    fn durability(&self) -> Durability {
+        let durable = self.pending.iter().any(|pending| pending.durability == Durability::Durable);
+        if durable { Durability::Durable } else { Durability::Relaxed }
+    }
+}
+
+impl Writer {
+    pub(super) async fn new(
+        shared: Arc<Shared>,
+        reader: Arc<Reader>,
+        writes: mpsc::UnboundedReceiver<Pending>,
+        controls: mpsc::UnboundedReceiver<Control>,
+    ) -> Result<Self, Error> {
+        let connection = session::open(&shared.connect, shared.options.patience).await?;
+        let session = Session::begin(connection, SKIP).await.map_err(|failure| session::error(&failure))?;
+        reader.position().await?;
+        let next_expiry = upkeep::next_expiry(&reader).await?;
+        Ok(Writer {
+            shared,
+            reader,
+            writes,
+            controls,
+            put_off: VecDeque::new(),
+            session: Some(session),
+            contended: false,
+            relaxed: 0,
+            next_expiry,
+            expiry_asked: Instant::now(),
+        })
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            let mut gathered = Gathered::default();
+            self.fill(&mut gathered);
+            if gathered.pending.is_empty() {
+                let pause = expiry::pause(self.next_expiry.map(|at| at.saturating_sub(self.now())));
+                tokio::select! {
+                    biased;
+                    Some(control) = self.controls.recv() => {
+                        if let Control::Close(reply) = control {
+                            self.close().await;
+                            let _ = reply.send(());
+                            return;
+                        }
+                        self.obey(control).await;
+                    }
+                    Some(first) = self.writes.recv() => {
+                        self.put_off.push_back(first);
+                        self.fill(&mut gathered);
+                    }
+                    () = tokio::time::sleep(pause), if self.next_expiry.is_some() => self.sweep().await,
+                    else => return,
+                }
+            }
+            if !gathered.pending.is_empty() {
+                self.wait_for_more(&mut gathered).await;
+                self.write(gathered).await;
+            }
+        }
+    }
+
+    fn now(&self) -> i64 {
+        self.shared.options.clock.now().as_second()
+    }
+
+    /// Takes all writes that wait, but one for each object.
+    fn fill(&mut self, gathered: &mut Gathered) {
+        let mut again = VecDeque::new();
+        while fits(&gathered.pending, gathered.bytes) {
+            let Some(pending) = self.put_off.pop_front().or_else(|| self.writes.try_recv().ok()) else { break };
+            if gathered.keys.insert(pending.request.key.clone()) {
+                gathered.bytes += pending.request.write.size();
+                gathered.pending.push(pending);
+            } else {
+                again.push_back(pending);
+            }
+        }
+        again.append(&mut self.put_off);
+        self.put_off = again;
+    }
+
+    /// Waits where nobody is in a hurry, or where many fight for the lock.
+    async fn wait_for_more(&mut self, gathered: &mut Gathered) {
+        let relaxed = |gathered: &Gathered| gathered.durability() == Durability::Relaxed;
+        let patience = match (relaxed(gathered), self.contended) {
+            (true, _) => self.shared.options.gather,
+            (false, true) => CONTENDED_GATHER,
+            (false, false) => return,
+        };
+        let deadline = Instant::now() + patience;
+        while fits(&gathered.pending, gathered.bytes) && (self.contended || relaxed(gathered)) {
+            let Ok(Some(pending)) = timeout_at(deadline, self.writes.recv()).await else { return };
+            self.put_off.push_back(pending);
+            self.fill(gathered);
+        }
+    }
+
+    async fn write(&mut self, mut gathered: Gathered) {
+        let result = self.attempts(&mut gathered, true).await;
+        for expires in gathered.pending.iter().filter_map(|pending| pending.request.write.expires()) {
+            self.next_expiry = Some(self.next_expiry.map_or(expires, |next| next.min(expires)));
+        }
+        match result {
+            Ok(answers) => {
+                gathered.pending.into_iter().zip(answers).for_each(|(pending, answer)| pending.answer(answer))
+            }
+            // One write that the database cannot take must not cost the others theirs.
+            Err(error) if !error.retryable() && gathered.pending.len() > 1 => self.write_singly(gathered.pending).await,
+            Err(error) => {
+                tracing::warn!(%error, writes = gathered.pending.len(), "writes failed");
+                gathered.pending.into_iter().for_each(|pending| pending.answer(Err(error.clone())));
+            }
+        }
+    }
+
+    async fn write_singly(&mut self, pending: Vec<Pending>) {
+        for pending in pending {
+            let mut single = Gathered { pending: vec![pending], ..Gathered::default() };
+            let answer = self.attempts(&mut single, false).await.and_then(|mut answers| answers.remove(0));
+            single.pending.into_iter().for_each(|pending| pending.answer(answer.clone()));
+        }
+    }
+
+    /// Tries until the batch is committed or refused, or patience is at its end.
+    async fn attempts(
+        &mut self,
+        gathered: &mut Gathered,
+        mut grow: bool,
+    ) -> Result<Vec<Result<Revision, Error>>, Error> {
+        let mut retry = Retry::new(self.shared.options.patience);
+        let mut doubt = None;
+        loop {
+            let attempt = self.attempt(gathered, grow, &mut doubt);
+            let failure = match timeout(retry.remaining(), attempt).await {
+                Ok(Ok(outcome)) => return Ok(self.publish(outcome)),
+                Ok(Err(failure)) => failure,
+                Err(_) => Error::Unavailable("the database did not answer in time".into()),
+            };
+            // Requests that came later would have no place in an outcome in doubt.
+            grow = false;
+            self.session = None;
+            retry.after(failure).await?;
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        gathered: &mut Gathered,
+        grow: bool,
+        doubt: &mut Option<Doubt>,
+    ) -> Result<Outcome, Error> {
+        let mut session = self.take_session().await?;
+        let count = gathered.pending.len() as u64;
+        let durability = if self.relaxed + count > RELAXED_LIMIT { Durability::Durable } else { gathered.durability() };
+        let asked = Instant::now();
+        let position = session.lock(durability).await.map_err(|failure| session::error(&failure))?;
+        self.contended = asked.elapsed() > CONTENDED;
+        if let Some(Doubt { session: lost, outcome }) = doubt.take()
+            && session.has_committed(lost, outcome.batch.revision).await.map_err(|failure| session::error(&failure))?
+        {
+            session.roll_back().await.map_err(|failure| session::error(&failure))?;
+            self.session = Some(session);
+            return Ok(outcome);
+        }
+        if position.revision < self.shared.known.revision() {
+            self.begin_history(session).await?;
+            return Err(Error::Unavailable("the database had lost commits; a new history begins".into()));
+        }
+        if grow && durability == Durability::Durable {
+            // Whoever came while the lock was waited for may come along.
+            self.fill(gathered);
+        }
+        let requests: Vec<&Request> = gathered.pending.iter().map(|pending| &pending.request).collect();
+        let failed = |failure| session::error(&failure);
+        let outcome = session.write(&requests, position.revision).await.map_err(failed)?;
+        if outcome.batch.changes.is_empty() {
+            session.roll_back().await.map_err(failed)?;
+        } else {
+            *doubt = Some(Doubt { session: session.number, outcome: outcome.clone() });
+            session.commit(outcome.batch.revision).await.map_err(failed)?;
+            *doubt = None;
+            self.relaxed = if durability == Durability::Durable { 0 } else { self.relaxed + count };
+        }
+        let _ = self.shared.notice(outcome.previous, position);
+        self.session = Some(session);
+        Ok(outcome)
+    }
+
+    async fn take_session(&mut self) -> Result<Session, Error> {
+        if let Some(session) = self.session.take() {
+            return Ok(session);
+        }
+        let connection = session::open(&self.shared.connect, self.shared.options.patience).await?;
+        Session::begin(connection, 0).await.map_err(|failure| session::error(&failure))
+    }
+
+    /// Hands a committed batch to the followers before anybody is answered.
+    fn publish(&self, outcome: Outcome) -> Vec<Result<Revision, Error>> {
+        let Outcome { previous, batch, answers } = outcome;
+        if !batch.changes.is_empty() {
+            self.shared.known.advance(batch.revision);
+            self.shared.feed.committed(previous, batch);
+        }
+        answers
+    }
+
+    async fn begin_history(&mut self, mut session: Session) -> Result<(), Error> {
+        let at = Revision(self.shared.known.revision().0 + SKIP);
+        session.new_epoch(at).await.map_err(|failure| session::error(&failure))?;
+        tracing::warn!(revision = %at, "the database had lost commits: a new history begins");
+        self.session = Some(session);
+        // The change of epoch resets every follower, here and in other processes.
+        self.reader.position().await.map(drop)
+    }
+
+    async fn obey(&mut self, control: Control) {
+        let result = match control {
+            Control::Repair => self.repair().await,
+            Control::Others if self.expiry_asked.elapsed() > Duration::from_secs(60) => self.ask_expiry().await,
+            Control::Others | Control::Close(_) => Ok(()),
+        };
+        if let Err(error) = result {
+            tracing::warn!(%error, "upkeep of the database failed; tried again later");
+        }
+    }
+
+    async fn repair(&mut self) -> Result<(), Error> {
+        let mut session = self.take_session().await?;
+        let failed = |failure| session::error(&failure);
+        let position = session.lock(Durability::Durable).await.map_err(failed)?;
+        if position.revision < self.shared.known.revision() {
+            return self.begin_history(session).await;
+        }
+        session.roll_back().await.map_err(failed)?;
+        self.session = Some(session);
+        Ok(())
+    }
+
+    async fn ask_expiry(&mut self) -> Result<(), Error> {
+        self.expiry_asked = Instant::now();
+        self.next_expiry = upkeep::next_expiry(&self.reader).await?;
+        Ok(())
+    }
+
+    async fn sweep(&mut self) {
+        if let Err(error) = self.delete_expired().await {
+            tracing::warn!(%error, "expired objects not deleted; tried again soon");
+        }
+    }
+
+    async fn delete_expired(&mut self) -> Result<(), Error> {
+        let now = self.now();
+        if self.next_expiry.is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        let expired = upkeep::expired(&self.reader, now).await?;
+        if !expired.is_empty() {
+            let pending = expired.into_iter().map(Pending::unattended).collect();
+            self.attempts(&mut Gathered { pending, ..Gathered::default() }, false).await?;
+        }
+        self.ask_expiry().await
+    }
+
+    /// Finishes what was accepted.
+    async fn close(mut self) {
+        self.writes.close();
+        loop {
+            let mut gathered = Gathered::default();
+            self.fill(&mut gathered);
+            if gathered.pending.is_empty() {
+                break;
+            }
+            self.write(gathered).await;
+        }
+        self.shared.feed.close();
+        if let Some(session) = self.session.take() {
+            session.close().await;
+        }
+    }
+}
