@@ -1,0 +1,49 @@
+//! Running a `wasi:cli` command to its end.
+
+use sampan_runtime::Exit;
+use wasmtime_wasi::{p2, p3};
+
+use super::code::{Instantiated, Placement};
+use super::container::Container;
+use super::outcome;
+use crate::artifact::Entry;
+
+/// Runs the container's command; the future may be dropped at any time, which kills it.
+pub(crate) async fn run(container: &Container) -> Exit {
+    let instantiated = match container.code.instantiate(Placement::OnDemand, || container.guest()).await {
+        Ok(instantiated) => instantiated,
+        Err(failed) => return failed.denied.map_or_else(
+            || outcome::not_started(outcome::describe(&failed.error)),
+            outcome::out_of_memory,
+        ),
+    };
+    let Instantiated { mut store, instance } = instantiated;
+    let result = match container.create.artifact.entry {
+        Entry::Command3 => match p3::bindings::Command::new(&mut store, &instance) {
+            Ok(command) => {
+                let run = store.run_concurrent(async |accessor| command.wasi_cli_run().call_run(accessor).await);
+                run.await.and_then(std::convert::identity)
+            }
+            Err(error) => Err(error),
+        },
+        _ => match p2::bindings::Command::new(&mut store, &instance) {
+            Ok(command) => command.wasi_cli_run().call_run(&mut store).await,
+            Err(error) => Err(error),
+        },
+    };
+    outcome::of_run(result, &store.data().memory)
+}
+
+/// Runs it under its share of the CPUs until it ends, is killed, or was asked to end and its grace is over. WASI has no signals and
+/// its stdin was at its end from the beginning, so being asked shows itself to the guest in nothing: the grace is time to finish.
+pub(crate) async fn supervise(container: &Container) -> Exit {
+    tokio::select! {
+        biased;
+        exit = container.share.run(run(container)) => exit,
+        () = container.killed.cancelled() => outcome::killed(if container.stopping.is_cancelled() {
+            "killed after its grace period"
+        } else {
+            "killed"
+        }),
+    }
+}

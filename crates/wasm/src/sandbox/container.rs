@@ -1,0 +1,189 @@
+//! One container: what it was made of, what it shares among its instances, and its state.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sampan_runtime::{ContainerState, ContainerStats, ContainerStatus, Exit, SandboxConfig};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
+
+use super::code::Code;
+use super::cpu::Share;
+use super::guest::Guest;
+use super::log::{Log, LogStream, Stream};
+use super::memory::{Budget, Memory};
+use super::mounts::Preopen;
+use super::network::PodAddress;
+use super::{clock, options::Options};
+use crate::protocol::{Create, Failure};
+
+/// A container and all it shares among its instances.
+pub(crate) struct Container {
+    pub(crate) create: Create,
+    pub(crate) code: Arc<Code>,
+    pub(crate) pod: PodAddress,
+    pub(crate) options: Options,
+    pub(crate) log: Arc<Log>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) share: Arc<Share>,
+    /// Cancelled to ask it to end.
+    pub(crate) stopping: CancellationToken,
+    /// Cancelled to end it at once.
+    pub(crate) killed: CancellationToken,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    preopens: Vec<Preopen>,
+    state: Mutex<ContainerState>,
+    ended: Notify,
+    directory: PathBuf,
+}
+
+/// What a container is made of, beside its configuration.
+pub(crate) struct Parts {
+    pub(crate) code: Arc<Code>,
+    pub(crate) share: Arc<Share>,
+    /// For files of its own; removed with it.
+    pub(crate) directory: PathBuf,
+}
+
+impl Container {
+    pub(crate) fn new(sandbox: &SandboxConfig, create: Create, parts: Parts) -> Result<Self, Failure> {
+        let config = &create.config;
+        let Parts { code, share, directory } = parts;
+        let pod = PodAddress::new(&sandbox.network).map_err(Failure::Invalid)?;
+        let preopens = super::mounts::prepare(&config.mounts, &directory).map_err(|message| invalid(&config.name, &message))?;
+        Ok(Container {
+            code,
+            pod,
+            options: Options::new(&sandbox.annotations).map_err(|message| invalid(&config.name, &message))?,
+            log: Log::new(config.log.clone()),
+            budget: Budget::new(config.resources.memory_limit_bytes),
+            share,
+            stopping: CancellationToken::new(),
+            killed: CancellationToken::new(),
+            args: arguments(&create),
+            env: environment(sandbox, &config.env),
+            preopens,
+            state: Mutex::new(ContainerState::Created),
+            ended: Notify::new(),
+            directory,
+            create,
+        })
+    }
+
+    /// A fresh instance's data. Fails when a mount has gone.
+    pub(crate) fn guest(&self) -> wasmtime::Result<Guest> {
+        Ok(Guest::new(self.wasi()?, self.pod, Memory::new(self.budget.clone())))
+    }
+
+    fn wasi(&self) -> wasmtime::Result<WasiCtx> {
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.args(&self.args).envs(&self.env);
+        wasi.stdout(LogStream::new(self.log.clone(), Stream::Stdout));
+        wasi.stderr(LogStream::new(self.log.clone(), Stream::Stderr));
+        if !self.create.config.working_dir.is_empty() {
+            wasi.initial_cwd(&self.create.config.working_dir);
+        }
+        for preopen in &self.preopens {
+            let permissions = if preopen.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
+            wasi.preopened_dir(&preopen.source, &preopen.target, permissions)
+                .map_err(|error| error.context(format!("failed to open {} for mounting at {}", preopen.source.display(), preopen.target)))?;
+        }
+        let pod = self.pod;
+        wasi.allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);
+        wasi.socket_addr_check(move |address, usage| Box::pin(std::future::ready(pod.allows(address, usage))));
+        Ok(wasi.build())
+    }
+
+    pub(crate) fn status(&self) -> ContainerStatus {
+        let config = &self.create.config;
+        ContainerStatus {
+            id: config.id.clone(),
+            sandbox: config.sandbox.clone(),
+            name: config.name.clone(),
+            attempt: config.attempt,
+            image: self.create.digest.clone(),
+            state: self.state.lock().clone(),
+            log_path: config.log.path.clone(),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> ContainerStats {
+        ContainerStats { cpu_usage: self.share.used(), memory_bytes: self.budget.used() }
+    }
+
+    /// From created to running; false when it was started before.
+    pub(crate) fn begin(&self) -> bool {
+        let mut state = self.state.lock();
+        let created = matches!(*state, ContainerState::Created);
+        if created {
+            *state = ContainerState::Running { started_at: clock::nanoseconds() };
+        }
+        created
+    }
+
+    /// To ended, once its log is written.
+    pub(crate) async fn end(&self, exit: Exit) {
+        if !exit.message.is_empty() {
+            self.log.note(&format!("sampan: {}", exit.message));
+        }
+        self.log.finish().await;
+        let mut state = self.state.lock();
+        let now = clock::nanoseconds();
+        let started_at = if let ContainerState::Running { started_at } = *state { started_at } else { now };
+        *state = ContainerState::Exited { started_at, finished_at: now, exit };
+    }
+
+    /// Wakes those who wait for the end; called after the change was told.
+    pub(crate) fn announce_end(&self) {
+        self.ended.notify_waiters();
+    }
+
+    pub(crate) fn running(&self) -> bool {
+        matches!(*self.state.lock(), ContainerState::Running { .. })
+    }
+
+    /// Returns once it does not run.
+    pub(crate) async fn wait(&self) {
+        loop {
+            let ended = self.ended.notified();
+            let mut ended = std::pin::pin!(ended);
+            ended.as_mut().enable();
+            if !self.running() {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// Removes its own files, not its log.
+    pub(crate) fn remove_files(&self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn invalid(name: &str, message: &str) -> Failure {
+    Failure::Invalid(format!("container {name}: {message}"))
+}
+
+/// The program's name comes first, as everywhere; an artifact without a command is called by its container's name.
+fn arguments(create: &Create) -> Vec<String> {
+    let config = &create.config;
+    let mut args = config.command.clone();
+    if args.is_empty() {
+        args.push(config.name.clone());
+    }
+    args.extend(config.args.iter().cloned());
+    args
+}
+
+/// The pod's hostname goes into `HOSTNAME`, as container runtimes do; WASI has no other way to tell it.
+fn environment(sandbox: &SandboxConfig, env: &[(String, String)]) -> Vec<(String, String)> {
+    let mut env = env.to_vec();
+    if !sandbox.hostname.is_empty() && !env.iter().any(|(name, _)| name == "HOSTNAME") {
+        env.push(("HOSTNAME".to_owned(), sandbox.hostname.clone()));
+    }
+    env
+}

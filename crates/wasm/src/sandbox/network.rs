@@ -1,0 +1,134 @@
+//! Which addresses a guest may use, and what the ones it names mean inside its pod.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use sampan_runtime::NetworkAttachment;
+use wasmtime_wasi::sockets::SocketAddrUse;
+
+/// A pod's place on the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PodAddress {
+    ip: IpAddr,
+    /// `hostNetwork`: addresses mean what they say.
+    host: bool,
+}
+
+impl PodAddress {
+    /// Fails for kinds of network that this runtime cannot enter.
+    pub(crate) fn new(network: &NetworkAttachment) -> Result<Self, String> {
+        match network {
+            NetworkAttachment::Address { ip } => Ok(PodAddress { ip: *ip, host: false }),
+            NetworkAttachment::Host { ip } => Ok(PodAddress { ip: *ip, host: true }),
+            NetworkAttachment::Namespace { path, .. } => Err(format!(
+                "the wasm runtime cannot enter network namespace {}; give the pod an address or hostNetwork",
+                path.display()
+            )),
+        }
+    }
+
+    /// The pod's own address.
+    pub(crate) fn ip(&self) -> IpAddr {
+        self.ip
+    }
+
+    /// What binding `address` means: all addresses of the pod are one, and so is its loopback.
+    pub(crate) fn bind(&self, address: SocketAddr) -> SocketAddr {
+        let own = address.ip().is_unspecified() || is_localhost(address.ip());
+        if !self.host && own && same_family(address.ip(), self.ip) { SocketAddr::new(self.ip, address.port()) } else { address }
+    }
+
+    /// What connecting to `address` means: localhost is the pod itself, not the node.
+    pub(crate) fn connect(&self, address: SocketAddr) -> SocketAddr {
+        if !self.host && is_localhost(address.ip()) { SocketAddr::new(self.ip, address.port()) } else { address }
+    }
+
+    /// The address to bind before connecting to `address`; `None` leaves the choice to the kernel, which refuses to send from a
+    /// loopback address to the world.
+    pub(crate) fn source(&self, address: SocketAddr) -> Option<SocketAddr> {
+        let reachable = same_family(address.ip(), self.ip) && (!self.ip.is_loopback() || address.ip().is_loopback());
+        (!self.host && reachable).then(|| SocketAddr::new(self.ip, 0))
+    }
+
+    /// Whether a guest may use `address` so, after the translations above.
+    pub(crate) fn allows(&self, address: SocketAddr, usage: SocketAddrUse) -> bool {
+        if self.host {
+            return true;
+        }
+        match usage {
+            SocketAddrUse::TcpListen => address.ip() == self.ip,
+            // The wildcard with port 0 is what an implicit bind before a connection shows.
+            SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => {
+                address.ip() == self.ip || (address.ip().is_unspecified() && address.port() == 0)
+            }
+            SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend => !is_of_the_node(address.ip()),
+            SocketAddrUse::TcpAccept | SocketAddrUse::UdpReceive => true,
+        }
+    }
+}
+
+fn is_localhost(ip: IpAddr) -> bool {
+    ip == IpAddr::V4(Ipv4Addr::LOCALHOST) || ip == IpAddr::V6(Ipv6Addr::LOCALHOST)
+}
+
+/// The node's own loopback: services that listen there trust whoever reaches them. Cluster addresses of loopback mode are 127.64.0.0/10.
+fn is_of_the_node(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_loopback() && ip.octets()[1] < 64,
+        IpAddr::V6(ip) => ip == Ipv6Addr::LOCALHOST,
+    }
+}
+
+fn same_family(one: IpAddr, other: IpAddr) -> bool {
+    one.is_ipv4() == other.is_ipv4()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(ip: &str) -> PodAddress {
+        PodAddress::new(&NetworkAttachment::Address { ip: ip.parse().unwrap() }).unwrap()
+    }
+
+    fn at(address: &str) -> SocketAddr {
+        address.parse().unwrap()
+    }
+
+    #[test]
+    fn a_server_on_all_addresses_listens_on_the_pods() {
+        let pod = pod("127.70.0.5");
+        assert_eq!(pod.bind(at("0.0.0.0:8080")), at("127.70.0.5:8080"));
+        assert_eq!(pod.bind(at("127.0.0.1:8080")), at("127.70.0.5:8080"));
+        assert_eq!(pod.bind(at("127.70.0.6:8080")), at("127.70.0.6:8080"));
+        assert!(pod.allows(at("127.70.0.5:8080"), SocketAddrUse::TcpBind));
+        assert!(!pod.allows(at("127.70.0.6:8080"), SocketAddrUse::TcpBind), "the neighbour's address");
+        assert!(!pod.allows(at("0.0.0.0:8080"), SocketAddrUse::TcpBind));
+        assert!(!pod.allows(at("0.0.0.0:0"), SocketAddrUse::TcpListen));
+    }
+
+    #[test]
+    fn localhost_is_the_pod_and_never_the_node() {
+        let pod = pod("127.70.0.5");
+        assert_eq!(pod.connect(at("127.0.0.1:80")), at("127.70.0.5:80"));
+        assert_eq!(pod.connect(at("[::1]:80")), at("127.70.0.5:80"));
+        assert!(!pod.allows(at("127.0.0.53:53"), SocketAddrUse::UdpSend));
+        assert!(!pod.allows(at("127.1.2.3:22"), SocketAddrUse::TcpConnect));
+        assert!(pod.allows(at("127.134.0.1:443"), SocketAddrUse::TcpConnect));
+        assert!(pod.allows(at("192.0.2.1:443"), SocketAddrUse::TcpConnect));
+    }
+
+    #[test]
+    fn connections_start_from_the_pods_address_where_the_kernel_can() {
+        let pod = pod("127.70.0.5");
+        assert_eq!(pod.source(at("127.134.0.1:443")), Some(at("127.70.0.5:0")));
+        assert_eq!(pod.source(at("192.0.2.1:443")), None);
+    }
+
+    #[test]
+    fn host_network_changes_nothing() {
+        let pod = PodAddress::new(&NetworkAttachment::Host { ip: "192.0.2.7".parse().unwrap() }).unwrap();
+        assert_eq!(pod.bind(at("0.0.0.0:80")), at("0.0.0.0:80"));
+        assert_eq!(pod.connect(at("127.0.0.1:80")), at("127.0.0.1:80"));
+        assert!(pod.allows(at("127.0.0.1:80"), SocketAddrUse::TcpConnect));
+    }
+}
