@@ -23,7 +23,7 @@ build: ## Build the release binary
 
 test: ## Run every test: unit, property, store on SQLite and Postgres, simulation, real kubectl
 	@scripts/need test
-	cargo build --package sampan
+	cargo build --workspace --bins --tests
 	cargo test --workspace
 
 check: ## Formatting, lints, invariants of the house

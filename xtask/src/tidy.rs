@@ -84,7 +84,8 @@ impl Workspace {
 impl Package {
     fn read(value: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let own = value["dependencies"].as_array().into_iter().flatten().filter(|dependency| dependency["kind"].is_null());
+        let own =
+            value["dependencies"].as_array().into_iter().flatten().filter(|dependency| dependency["kind"].is_null());
         let manifest = PathBuf::from(text(&value["manifest_path"]));
         Self {
             name: text(&value["name"]),

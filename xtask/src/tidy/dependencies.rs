@@ -7,7 +7,7 @@ use super::Workspace;
 /// Our own crates and what they may use, lowest level first. `sampan`, the binary, is the only one that may use everything.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("sampan-meta", &[]),
-    ("sampan-store", &[]),
+    ("sampan-store", &["sampan-meta"]),
     ("sampan-api", &["sampan-meta"]),
     ("sampan-runtime", &[]),
     ("sampan-oci", &[]),

@@ -62,7 +62,10 @@ pub(super) fn unsafe_code(workspace: &Workspace) -> Result<Vec<String>> {
         if UNSAFE.contains(&package.name.as_str()) || package.name == "xtask" {
             continue;
         }
-        let wrong = text.lines().enumerate().filter(|(_, line)| line.contains("unsafe {") || line.contains("allow(unsafe_code"));
+        let wrong = text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| line.contains("unsafe {") || line.contains("allow(unsafe_code"));
         complaints.extend(wrong.map(|(number, _)| format!("{}:{}", workspace.shown(&path), number + 1)));
     }
     Ok(complaints)
@@ -91,6 +94,11 @@ fn production(text: &str) -> impl Iterator<Item = (usize, &str)> {
 fn is_test(path: &Path) -> bool {
     path.components().any(|part| {
         let part = part.as_os_str().to_string_lossy();
-        part == "tests" || part == "tests.rs" || part == "testing" || part == "testing.rs" || part.ends_with("_tests.rs") || part == "conformance"
+        part == "tests"
+            || part == "tests.rs"
+            || part == "testing"
+            || part == "testing.rs"
+            || part.ends_with("_tests.rs")
+            || part == "conformance"
     })
 }

@@ -1,0 +1,70 @@
+//! Long-running processes that end with the test, whatever happens to it.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// A running program; killed when dropped.
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts a program whose output goes to `log`.
+    pub fn start(command: &mut Command, log: &Path) -> Self {
+        let file = File::options().create(true).append(true).open(log).expect("a test's own directory can be written");
+        let second = file.try_clone().expect("a file can be had twice");
+        let child = command.stdin(Stdio::null()).stdout(file).stderr(second).spawn();
+        let child = child.unwrap_or_else(|error| panic!("failed to start {command:?}: {error}"));
+        Self { child, log: log.to_owned() }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has printed so far.
+    pub fn output(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until it printed `words`, or panics with all it printed when it ended or took more than `seconds`.
+    pub fn wait_for(&mut self, words: &str, seconds: u64) {
+        let start = std::time::Instant::now();
+        while !self.output().contains(words) {
+            let ended = self.child.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "ended with {ended:?} before it said {words:?}:\n{}", self.output());
+            assert!(start.elapsed().as_secs() < seconds, "did not say {words:?} in {seconds} s:\n{}", self.output());
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    /// Pulls its plug.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a killed child ends");
+    }
+
+    /// Sends a signal by its name and waits for the end.
+    pub fn end_by(&mut self, signal: &str) -> ExitStatus {
+        let sent = Command::new("kill").args([format!("-{signal}"), self.id().to_string()]).status();
+        assert!(sent.expect("kill can be run").success());
+        self.child.wait().expect("a signalled child ends")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port on 127.0.0.1 that nobody listens on at this moment.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    listener.local_addr().expect("a bound socket has an address").port()
+}
