@@ -130,10 +130,7 @@ fn wrong_types_are_told_with_the_field() {
             "error: json: cannot unmarshal array into Go struct field ObjectMeta.metadata.labels of type map[string]string"
         ],
     );
-    check(
-        json!("text"),
-        expect!["error: json: cannot unmarshal string into Go value of type v1.Widget"],
-    );
+    check(json!("text"), expect!["error: json: cannot unmarshal string into Go value of type v1.Widget"]);
 }
 
 #[test]
@@ -152,7 +149,9 @@ fn what_cannot_be_read_is_told_with_the_field() {
     );
     check_spec(
         json!({"renewTime": "yesterday"}),
-        expect![[r#"error: spec.renewTime: parsing time "yesterday": failed to parse four digit integer as year: invalid digit, expected 0-9 but got y"#]],
+        expect![[
+            r#"error: spec.renewTime: parsing time "yesterday": failed to parse four digit integer as year: invalid digit, expected 0-9 but got y"#
+        ]],
     );
     check_spec(
         json!({"data": {"k": "%%%"}}),

@@ -177,6 +177,12 @@ impl Status {
         Self::failure(415, "UnsupportedMediaType", format!("{message}: {}", joined(accepted)))
     }
 
+    /// 422, reason `Invalid`, for a request that is understood and does not fit the object.
+    pub fn unprocessable(resource: &GroupResource, name: &str, why: impl Display) -> Self {
+        let message = format!("the server rejected our request due to an error in our request: {why}");
+        Self::failure(422, "Invalid", message).about(resource, name)
+    }
+
     /// 413: `Request entity too large: message`.
     pub fn request_entity_too_large(message: impl Display) -> Self {
         Self::failure(413, "RequestEntityTooLarge", format!("Request entity too large: {message}"))
