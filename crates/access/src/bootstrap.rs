@@ -47,6 +47,16 @@ pub fn policy() -> Vec<Value> {
     objects
 }
 
+/// The role `sampan:controller:NAME` with these rules and its binding to the service account `kube-system/NAME`: what a
+/// controller needs beyond upstream's role for it. Reconcile it with [`policy`].
+pub fn controller(name: &str, rules: &[Rule]) -> [Value; 2] {
+    let full_name = format!("sampan:controller:{name}");
+    let text = format!("cluster-role {full_name}\nbind {full_name} to {full_name}: account=kube-system/{name}");
+    let [mut role, binding]: [Value; 2] = policy::parse(&text).try_into().expect("the text is a role and a binding");
+    role["rules"] = json!(rules);
+    [role, binding]
+}
+
 /// What every node may do alike, for the node rules of [`crate::authz`].
 pub(crate) fn node_rules() -> Vec<Rule> {
     let of_nodes = |object: &&Value| object["kind"] == "ClusterRole" && object["metadata"]["name"] == "system:node";

@@ -132,7 +132,26 @@ mod tests {
     fn a_kubeconfig_reads_as_kubectl_expects_it() {
         let credentials = Credentials::Token(Secret("abc"));
         let config = Kubeconfig { name: "sampan", server: "https://127.0.0.1:6443", authority_pem: "PEM", credentials };
-        expect![[r#""#]].assert_eq(&config.to_yaml());
+        expect![[r#"
+            apiVersion: v1
+            kind: Config
+            clusters:
+            - name: sampan
+              cluster:
+                server: https://127.0.0.1:6443
+                certificate-authority-data: UEVN
+            users:
+            - name: sampan
+              user:
+                token: abc
+            contexts:
+            - name: sampan
+              context:
+                cluster: sampan
+                user: sampan
+            current-context: sampan
+        "#]]
+        .assert_eq(&config.to_yaml());
     }
 
     #[test]

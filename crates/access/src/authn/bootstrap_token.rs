@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use sampan_api::request::{Lister, User};
 use sampan_meta::GroupResource;
 use sampan_meta::object;
+use sampan_meta::time::parse_time;
 use serde_json::Value;
 
 use super::Unauthorized;
@@ -34,7 +35,8 @@ pub(super) fn authenticate(lister: &dyn Lister, token: &str, now: Timestamp) -> 
     if held.is_empty() || !equal(held.as_bytes(), secret.as_bytes()) {
         return Err(refuse("the secret does not match"));
     }
-    if !is_valid_at(&field("expiration"), now) {
+    let expiration = object.pointer("/data/expiration").map(|_| field("expiration"));
+    if !is_valid_at(expiration.as_deref(), now) {
         return Err(refuse("expired"));
     }
     if field(USAGE) != "true" {
@@ -44,8 +46,8 @@ pub(super) fn authenticate(lister: &dyn Lister, token: &str, now: Timestamp) -> 
 }
 
 /// Without an expiration a token holds until it is deleted; one that cannot be read has expired.
-fn is_valid_at(expiration: &str, now: Timestamp) -> bool {
-    expiration.is_empty() || sampan_meta::time::parse_time(expiration).is_ok_and(|until| now < until)
+fn is_valid_at(expiration: Option<&str>, now: Timestamp) -> bool {
+    expiration.is_none_or(|until| parse_time(until).is_ok_and(|until| now < until))
 }
 
 fn user(id: &str, extra_groups: &str) -> User {
