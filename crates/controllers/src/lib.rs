@@ -1,1 +1,43 @@
-//! Placeholder.
+//! The control loops that make the cluster what its objects say: what upstream's kube-controller-manager does.
+//!
+//! Each controller is a file that reads and writes (`<name>.rs`) around a pure plan (`<name>/plan.rs`), and one line in [`all`].
+//! [`Controllers`] runs them: shared watches, a work queue and workers for each, retries with growing delays, panics contained.
+//!
+//! # What it does not do
+//! It knows the cluster through `client` alone and holds no state that a restart would lose. It elects no leader and reads no
+//! configuration; that is the cli's.
+//!
+//! # Invariants
+//! - A reconcile takes a key, never an event's content; once settled a second run writes nothing.
+//! - Nothing polls: a key comes back because something changed or because a time has come.
+//! - Every controller writes with its own identity and needs no right beyond its table entry.
+
+mod controller;
+mod driver;
+mod expectations;
+mod ownership;
+mod settings;
+mod signer;
+mod slow_start;
+mod table;
+#[cfg(test)]
+mod testing;
+mod time;
+
+mod backends;
+mod deployment;
+mod endpoints;
+mod endpointslice;
+mod replicaset;
+
+pub use controller::{Context, Controller, Failure, Key, Next, Rule, Watch};
+pub use driver::{Controllers, INFORMERS, Options};
+pub use settings::Settings;
+pub use signer::{Signer, SigningError};
+pub use table::Entry;
+
+/// All controllers, in no particular order.
+#[must_use]
+pub fn all() -> Vec<Entry> {
+    vec![deployment::ENTRY, endpoints::ENTRY, endpointslice::ENTRY, replicaset::ENTRY]
+}
