@@ -1,0 +1,89 @@
+//! Who asks, through which admission, and how: what every verb is given besides the object.
+
+use parking_lot::Mutex;
+use sampan_api::request::{Admission, Attributes, Operation};
+
+/// What becomes of fields the schema does not know (`fieldValidation`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FieldValidation {
+    /// Dropped without a word.
+    Ignore,
+    /// Dropped with a warning; the default.
+    #[default]
+    Warn,
+    /// An error.
+    Strict,
+}
+
+/// One request on its way through the registry.
+pub struct RequestContext<'a> {
+    /// Who asks for what. `namespace`, `name` and `subresource` say which object is meant.
+    pub attributes: &'a Attributes,
+    /// Called to change and then to allow every object before it is written.
+    pub admission: &'a dyn Admission,
+    /// Runs the whole chain and writes nothing.
+    pub dry_run: bool,
+    /// The `fieldManager` parameter; accepted, and recorded once managed fields are kept.
+    pub field_manager: Option<String>,
+    /// What becomes of unknown fields in a patch; whole objects come checked.
+    pub field_validation: FieldValidation,
+    warnings: Mutex<Vec<String>>,
+}
+
+impl<'a> RequestContext<'a> {
+    /// A request that writes for real.
+    pub fn new(attributes: &'a Attributes, admission: &'a dyn Admission) -> Self {
+        Self {
+            attributes,
+            admission,
+            dry_run: false,
+            field_manager: None,
+            field_validation: FieldValidation::default(),
+            warnings: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The same request as a rehearsal: nothing is written.
+    #[must_use]
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+
+    /// Names who owns the fields this request sets.
+    #[must_use]
+    pub fn field_manager(mut self, manager: Option<String>) -> Self {
+        self.field_manager = manager;
+        self
+    }
+
+    /// Says what becomes of unknown fields in a patch.
+    #[must_use]
+    pub fn field_validation(mut self, validation: FieldValidation) -> Self {
+        self.field_validation = validation;
+        self
+    }
+
+    /// Adds a warning for the client (`Warning: 299` header), once.
+    pub fn warn(&self, warning: impl Into<String>) {
+        let warning = warning.into();
+        let mut warnings = self.warnings.lock();
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+
+    /// The warnings so far, taken away.
+    pub fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.warnings.lock())
+    }
+
+    /// The same context asked about another object or operation, as admission wants to see it.
+    pub(crate) fn admission_request<'b>(
+        &'b self,
+        operation: Operation,
+        old: Option<&'b serde_json::Value>,
+    ) -> sampan_api::request::AdmissionRequest<'b> {
+        sampan_api::request::AdmissionRequest { attributes: self.attributes, operation, old, dry_run: self.dry_run }
+    }
+}

@@ -1,0 +1,12 @@
+//! The core group.
+
+pub(crate) mod binding;
+pub(crate) mod config_map;
+pub(crate) mod endpoints;
+pub(crate) mod event;
+pub(crate) mod namespace;
+pub(crate) mod node;
+pub(crate) mod pod;
+pub(crate) mod secret;
+pub(crate) mod service;
+pub(crate) mod service_account;

@@ -1,0 +1,8 @@
+//! `rbac.authorization.k8s.io`.
+
+pub(crate) mod cluster_role;
+pub(crate) mod cluster_role_binding;
+pub(crate) mod role;
+pub(crate) mod role_binding;
+mod rules;
+mod subjects;

@@ -1,0 +1,104 @@
+//! The registry itself: the kinds, the watch cache over the store, and what all verbs share.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use sampan_meta::{Clock, Entropy};
+use sampan_store::{Store, WatchCache};
+
+use crate::allocator::Ranges;
+use crate::builtin::builtin;
+use crate::error::OpenError;
+use crate::events::EVENTS;
+use crate::object::Object;
+use crate::resource::Resource;
+
+/// What a registry is given.
+#[derive(Clone)]
+pub struct Options {
+    /// Sets creation and deletion timestamps.
+    pub clock: Arc<dyn Clock>,
+    /// Makes uids and generated names.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where ClusterIPs come from: network address and prefix length.
+    pub service_network: (IpAddr, u8),
+    /// Where NodePorts come from; upstream's default is 30000-32767.
+    pub node_ports: RangeInclusive<u16>,
+    /// How much the watch cache keeps and how long it waits.
+    pub cache: sampan_store::cache::Options,
+}
+
+/// Every kind of one cluster, over one store.
+pub struct Registry {
+    pub(crate) cache: Arc<WatchCache<Object>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) ranges: Ranges,
+    resources: Vec<Arc<Resource>>,
+    by_path: HashMap<(&'static str, &'static str, &'static str), usize>,
+    namespaces: usize,
+    pods: usize,
+}
+
+impl Registry {
+    /// Loads what the store holds, follows it from there, and makes what every cluster has: the namespaces `default`, `kube-system`,
+    /// `kube-public` and `kube-node-lease`, and the priority classes `system-*`.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written now, or the service network is too small.
+    pub async fn open(store: Arc<dyn Store>, options: Options) -> Result<Arc<Self>, OpenError> {
+        let ranges = Ranges::new(options.service_network, options.node_ports)?;
+        let cache = WatchCache::start(store, options.cache).await?;
+        let resources = resources();
+        let path = |resource: &Arc<Resource>| (resource.names.group, resource.names.version, resource.names.plural);
+        let by_path: HashMap<_, _> = resources.iter().enumerate().map(|(at, resource)| (path(resource), at)).collect();
+        let (namespaces, pods) = (by_path[&("", "v1", "namespaces")], by_path[&("", "v1", "pods")]);
+        let Options { clock, entropy, .. } = options;
+        let registry = Arc::new(Self { cache, clock, entropy, ranges, resources, by_path, namespaces, pods });
+        registry.bootstrap().await?;
+        Ok(registry)
+    }
+
+    /// Everything that is served, in the order of discovery: core first, then group by group.
+    pub fn resources(&self) -> &[Arc<Resource>] {
+        &self.resources
+    }
+
+    /// The resource at a path: `find("apps", "v1", "deployments")`.
+    pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
+        let at = self.by_path.get(&(group, version, plural))?;
+        Some(&self.resources[*at])
+    }
+
+    /// The watch cache below, for health checks and metrics.
+    pub fn cache(&self) -> &Arc<WatchCache<Object>> {
+        &self.cache
+    }
+
+    /// The first address of the service network, which is the API server's own: Service `default/kubernetes`.
+    pub fn api_service_address(&self) -> IpAddr {
+        self.ranges.first_address()
+    }
+
+    pub(crate) fn namespaces(&self) -> &Arc<Resource> {
+        &self.resources[self.namespaces]
+    }
+
+    pub(crate) fn pods(&self) -> &Arc<Resource> {
+        &self.resources[self.pods]
+    }
+}
+
+fn resources() -> Vec<Arc<Resource>> {
+    let mut resources: Vec<Arc<Resource>> = Vec::new();
+    for strategy in builtin() {
+        resources.push(Arc::new(Resource::new(*strategy)));
+        if strategy.names().type_name == "core.v1.Event" {
+            resources.push(Arc::new(Resource::viewed(*strategy, &EVENTS)));
+        }
+    }
+    resources.sort_by_key(|resource| resource.names.group);
+    resources
+}

@@ -1,0 +1,204 @@
+//! A kind as it is served: its names, its verbs and its subresources.
+
+use std::sync::Arc;
+
+use sampan_meta::field::ErrorList;
+use sampan_meta::{GroupResource, GroupVersionKind, GroupVersionResource, Status, object};
+use serde_json::Value;
+
+use crate::events::View;
+use crate::object::Object;
+use crate::strategy::{Names, Scope, Strategy};
+
+/// A subresource as discovery lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subresource {
+    /// `status`, `scale`, `log`, ..
+    pub name: &'static str,
+    /// The kind it takes and answers; group and version empty mean the parent's own.
+    pub kind: (&'static str, &'static str, &'static str),
+    /// The verbs it has, sorted.
+    pub verbs: &'static [&'static str],
+    /// Served by the registry's verbs; others (`log`, `exec`, `proxy`, `token`, ..) are only declared and are the apiserver's.
+    pub stored: bool,
+}
+
+impl Subresource {
+    /// A subresource of the parent's own kind that is read and written whole.
+    pub(crate) const fn of_parent(name: &'static str) -> Self {
+        Self { name, kind: ("", "", ""), verbs: &["get", "patch", "update"], stored: true }
+    }
+
+    /// `scale`.
+    pub(crate) const SCALE: Self =
+        Self { name: "scale", kind: ("autoscaling", "v1", "Scale"), verbs: &["get", "patch", "update"], stored: true };
+
+    /// `status`.
+    pub(crate) const STATUS: Self = Self::of_parent("status");
+
+    /// A subresource that is posted to.
+    pub(crate) const fn posted(name: &'static str, kind: (&'static str, &'static str, &'static str)) -> Self {
+        Self { name, kind, verbs: &["create"], stored: true }
+    }
+
+    /// A subresource of which the registry knows but the name.
+    pub(crate) const fn declared(name: &'static str, kind: &'static str, verbs: &'static [&'static str]) -> Self {
+        Self { name, kind: ("", "v1", kind), verbs, stored: false }
+    }
+
+    /// A subresource that passes on any request.
+    pub(crate) const fn proxy(kind: &'static str) -> Self {
+        Self::declared("proxy", kind, &["create", "delete", "get", "patch", "update"])
+    }
+}
+
+/// One served resource of one group and version.
+pub struct Resource {
+    /// Group, version, plural, kind and so on.
+    pub names: Names,
+    /// Whether objects live in namespaces.
+    pub namespaced: bool,
+    /// The verbs of the main resource, sorted.
+    pub verbs: &'static [&'static str],
+    /// Sorted by name.
+    pub subresources: &'static [Subresource],
+    /// The type in the schema table: `core.v1.Pod`. Kinds that only create (`Binding`) have one too.
+    pub type_name: &'static str,
+    /// The resource part of the store's keys: `/pods`, `apps/deployments`. Two resources may share one storage.
+    pub storage: Arc<str>,
+    pub(crate) strategy: &'static dyn Strategy,
+    /// Set when the served version is not the stored one (`events.k8s.io/v1`).
+    pub(crate) view: Option<&'static View>,
+    stored_kind: GroupVersionKind,
+}
+
+impl Resource {
+    pub(crate) fn new(strategy: &'static dyn Strategy) -> Self {
+        let names = strategy.names();
+        Self {
+            namespaced: strategy.scope() == Scope::Namespaced,
+            verbs: strategy.verbs(),
+            subresources: strategy.subresources(),
+            type_name: names.type_name,
+            storage: storage_of(&names),
+            stored_kind: GroupVersionKind::new(names.group, names.version, names.kind),
+            names,
+            strategy,
+            view: None,
+        }
+    }
+
+    /// The same objects in another version.
+    pub(crate) fn viewed(strategy: &'static dyn Strategy, view: &'static View) -> Self {
+        let stored = Self::new(strategy);
+        Self { names: view.names, type_name: view.names.type_name, view: Some(view), ..stored }
+    }
+
+    /// Group and version with the kind.
+    pub fn group_version_kind(&self) -> GroupVersionKind {
+        GroupVersionKind::new(self.names.group, self.names.version, self.names.kind)
+    }
+
+    /// Group and version with the plural.
+    pub fn group_version_resource(&self) -> GroupVersionResource {
+        GroupVersionResource::new(self.names.group, self.names.version, self.names.plural)
+    }
+
+    /// Group and plural, as errors name a resource.
+    pub fn group_resource(&self) -> GroupResource {
+        GroupResource::new(self.names.group, self.names.plural)
+    }
+
+    /// `v1`, `apps/v1`.
+    pub fn api_version(&self) -> String {
+        match self.names.group {
+            "" => self.names.version.to_owned(),
+            group => format!("{group}/{}", self.names.version),
+        }
+    }
+
+    /// The subresource of that name.
+    pub fn subresource(&self, name: &str) -> Option<&Subresource> {
+        self.subresources.iter().find(|subresource| subresource.name == name)
+    }
+
+    /// Sets what a client may leave out.
+    pub(crate) fn default(&self, object: &mut Value) {
+        sampan_api::default_object(&self.stored_kind, object);
+    }
+
+    /// # Errors
+    /// 400 when the object says it is of another kind or version. Saying nothing is fine: the path has said it.
+    pub(crate) fn check_kind(&self, object: &Value) -> Result<(), Status> {
+        let (version, kind) = (object::api_version(object), object::kind(object));
+        let stored = &self.stored_kind;
+        let version_fits = version.is_empty() || version == self.api_version() || version == stored.api_version();
+        let kind_fits = kind.is_empty() || kind == self.names.kind;
+        if version_fits && kind_fits {
+            return Ok(());
+        }
+        let (given, wanted) = (GroupVersionKind::from_api_version(version, kind), self.group_version_kind());
+        Err(Status::bad_request(format!("the object provided is unrecognized as {wanted}: it is {given}")))
+    }
+
+    /// What a client sent, as it is stored.
+    pub(crate) fn stored_form(&self, sent: Value) -> Result<Value, Status> {
+        if !sent.is_object() {
+            return Err(Status::bad_request(format!("a {} must be an object", self.names.kind)));
+        }
+        self.check_kind(&sent)?;
+        let mut object = match self.view {
+            Some(view) => view.stored(sent),
+            None => sent,
+        };
+        object["apiVersion"] = self.stored_kind.api_version().into();
+        object["kind"] = self.stored_kind.kind.clone().into();
+        Ok(object)
+    }
+
+    /// What is stored, as this resource's clients know it.
+    pub(crate) fn served_form(&self, stored: Value) -> Result<Value, Status> {
+        Ok(match self.view {
+            Some(view) => view.served(stored),
+            None => stored,
+        })
+    }
+
+    /// A stored object as this resource's clients know it.
+    pub(crate) fn present(&self, object: Arc<Object>) -> Result<Arc<Object>, Status> {
+        let Some(view) = self.view else { return Ok(object) };
+        let value = view.served(object.value());
+        let served = Object::from_value(object.key().clone(), object.revision(), &value, view.shape());
+        served.map(Arc::new).map_err(Status::internal)
+    }
+
+    /// The name a selectable field has in the stored version.
+    pub(crate) fn stored_field<'a>(&'a self, field: &'a str) -> Option<&'a str> {
+        let stored = match self.view {
+            Some(view) => view.stored_field(field),
+            None => field,
+        };
+        let common = matches!(stored, "metadata.name") || (stored == "metadata.namespace" && self.namespaced);
+        let own = || self.strategy.selectable_fields().iter().any(|selectable| selectable.name == stored);
+        (common || own()).then_some(stored)
+    }
+
+    /// # Errors
+    /// 422 with the findings, if there are any.
+    pub(crate) fn refuse(&self, object: &Value, errors: ErrorList) -> Result<(), Status> {
+        if errors.is_empty() {
+            return Ok(());
+        }
+        Err(Status::invalid(self.names.group, self.names.kind, object::name(object), errors))
+    }
+
+    /// What is special about the kind.
+    pub fn strategy(&self) -> &'static dyn Strategy {
+        self.strategy
+    }
+}
+
+/// Resources keep their key in the store whatever version serves them.
+pub(crate) fn storage_of(names: &Names) -> Arc<str> {
+    format!("{}/{}", names.group, names.plural).into()
+}

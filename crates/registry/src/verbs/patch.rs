@@ -1,0 +1,127 @@
+//! `patch`: a change described by what differs, applied to whatever is there.
+
+use sampan_meta::decode;
+use sampan_meta::field::{self, Path};
+use sampan_meta::{Status, object, patch};
+use serde_json::Value;
+
+use super::update::{Updated, check_precondition};
+use crate::context::{FieldValidation, RequestContext};
+use crate::options::PatchKind;
+use crate::registry::Registry;
+use crate::resource::Resource;
+
+/// Operations a JSON patch may have. Upstream: `maxJSONPatchOperations`.
+const MAX_OPERATIONS: usize = 10_000;
+
+/// A patch, parsed.
+pub(crate) struct Patch {
+    kind: PatchKind,
+    value: Value,
+}
+
+impl Registry {
+    /// Patches the object named in `cx.attributes`, through its subresource if one is named.
+    ///
+    /// Tried again when others change the object meanwhile, unless the patch says which resourceVersion it is for.
+    ///
+    /// # Errors
+    /// As [`Registry::update`]; 400 for a patch that cannot be parsed, 422 for one that does not fit the object.
+    pub async fn patch(
+        &self,
+        cx: &RequestContext<'_>,
+        resource: &Resource,
+        kind: PatchKind,
+        body: &[u8],
+    ) -> Result<Updated, Status> {
+        let patch = Patch::parse(cx, kind, body)?;
+        if cx.attributes.subresource == "scale" {
+            return Box::pin(self.patch_scale(cx, resource, &patch)).await;
+        }
+        let patched = self.modify(cx, resource, &cx.attributes.name, true, |old| {
+            let shown = resource.served_form(old.clone())?;
+            let wanted = patch.apply(cx, resource.type_name, shown)?;
+            check_identity(resource, &wanted)?;
+            check_precondition(resource, &wanted, old)?;
+            resource.stored_form(wanted)
+        });
+        Ok(Updated { object: patched.await?, created: false })
+    }
+}
+
+impl Patch {
+    fn parse(cx: &RequestContext<'_>, kind: PatchKind, body: &[u8]) -> Result<Self, Status> {
+        let (value, duplicates) =
+            decode::parse_json(body).map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;
+        let fits = match kind {
+            PatchKind::Json => value.is_array(),
+            PatchKind::Merge | PatchKind::Strategic => value.is_object(),
+        };
+        if !fits {
+            return Err(Status::bad_request("error decoding patch: a JSON patch is a list, any other patch an object"));
+        }
+        if value.as_array().is_some_and(|operations| operations.len() > MAX_OPERATIONS) {
+            let why = format!("The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}");
+            return Err(Status::request_entity_too_large(why));
+        }
+        let patch = Self { kind, value };
+        patch.report(cx, duplicates.into_iter().map(|path| format!("duplicate field {path:?}")).collect())?;
+        Ok(patch)
+    }
+
+    /// The object with the patch applied, in the shape the schema says.
+    pub(crate) fn apply(&self, cx: &RequestContext<'_>, type_name: &str, mut object: Value) -> Result<Value, Status> {
+        let schema = sampan_api::schema();
+        let type_ = schema.get(type_name).ok_or_else(|| Status::internal(format!("no schema for {type_name}")))?;
+        let applied = match self.kind {
+            PatchKind::Json => patch::json(&mut object, &self.value),
+            PatchKind::Strategic => patch::strategic(schema, type_, &mut object, &self.value),
+            PatchKind::Merge => {
+                patch::merge(&mut object, &self.value);
+                Ok(())
+            }
+        };
+        applied.map_err(|error| self.unfit(&error.to_string()))?;
+        let unknown = decode::conform(schema, type_, &mut object).map_err(|error| self.refused(&error.to_string()))?;
+        self.report(cx, unknown.into_iter().map(|path| format!("unknown field {path:?}")).collect())?;
+        Ok(object)
+    }
+
+    /// What a client's field validation makes of odd fields.
+    fn report(&self, cx: &RequestContext<'_>, findings: Vec<String>) -> Result<(), Status> {
+        match cx.field_validation {
+            _ if findings.is_empty() => Ok(()),
+            FieldValidation::Ignore => Ok(()),
+            FieldValidation::Warn => {
+                findings.into_iter().for_each(|finding| cx.warn(finding));
+                Ok(())
+            }
+            FieldValidation::Strict => Err(self.refused(&format!("strict decoding error: {}", findings.join(", ")))),
+        }
+    }
+
+    /// Upstream: a 422 about the field `patch` of no kind (`endpoints/handlers/patch.go`).
+    fn refused(&self, why: &str) -> Status {
+        let shown = self.value.to_string();
+        Status::invalid("", "", "", vec![field::invalid(&Path::new("patch"), shown, why)])
+    }
+
+    fn unfit(&self, why: &str) -> Status {
+        let mut status = Status::bad_request(why);
+        if self.kind == PatchKind::Json {
+            // Upstream: a JSON patch whose test fails or whose path is missing is understood and cannot be done.
+            status.code = 422;
+            status.reason = "Invalid".to_owned();
+            status.message = format!("the server rejected our request due to an error in our request: {why}");
+        }
+        status
+    }
+}
+
+/// A patch may not make another kind of object out of it.
+fn check_identity(resource: &Resource, wanted: &Value) -> Result<(), Status> {
+    if !wanted.is_object() || object::get(wanted, &["metadata"]).is_some_and(|metadata| !metadata.is_object()) {
+        return Err(Status::bad_request("a patch must leave an object with metadata"));
+    }
+    resource.check_kind(wanted)
+}

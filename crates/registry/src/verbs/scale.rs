@@ -1,0 +1,106 @@
+//! `scale`: the replicas of a Deployment or ReplicaSet as an `autoscaling/v1` Scale.
+
+use std::sync::{Arc, LazyLock};
+
+use sampan_meta::field::{self, Path};
+use sampan_meta::selector::LabelSelector;
+use sampan_meta::{Status, object};
+use serde_json::{Value, json};
+
+use super::patch::Patch;
+use super::update::{Updated, check_precondition};
+use crate::context::RequestContext;
+use crate::object::Object;
+use crate::registry::Registry;
+use crate::resource::Resource;
+use crate::shape::Shape;
+
+const TYPE_NAME: &str = "autoscaling.v1.Scale";
+
+impl Registry {
+    pub(crate) fn scale_of(&self, resource: &Resource, object: &Arc<Object>) -> Result<Arc<Object>, Status> {
+        static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::bare("autoscaling/v1".to_owned(), "Scale", TYPE_NAME));
+        if resource.subresource("scale").is_none() {
+            return Err(Status::path_not_found());
+        }
+        let scale = scale(&object.value());
+        let scale = Object::from_value(object.key().clone(), object.revision(), &scale, &SHAPE);
+        scale.map(Arc::new).map_err(Status::internal)
+    }
+
+    pub(crate) async fn update_scale(
+        &self,
+        cx: &RequestContext<'_>,
+        resource: &Resource,
+        sent: Value,
+    ) -> Result<Updated, Status> {
+        let retries = object::resource_version(&sent).is_empty();
+        self.change_scale(cx, resource, retries, |_| Ok(sent.clone())).await
+    }
+
+    pub(crate) async fn patch_scale(
+        &self,
+        cx: &RequestContext<'_>,
+        resource: &Resource,
+        patch: &Patch,
+    ) -> Result<Updated, Status> {
+        self.change_scale(cx, resource, true, |old| patch.apply(cx, TYPE_NAME, scale(old))).await
+    }
+
+    async fn change_scale(
+        &self,
+        cx: &RequestContext<'_>,
+        resource: &Resource,
+        retries: bool,
+        mut wanted: impl FnMut(&Value) -> Result<Value, Status> + Send,
+    ) -> Result<Updated, Status> {
+        if resource.subresource("scale").is_none() {
+            return Err(Status::path_not_found());
+        }
+        let changed = self.modify(cx, resource, &cx.attributes.name, retries, |old| {
+            let wanted = wanted(old)?;
+            check_scale(&cx.attributes.name, &wanted)?;
+            check_precondition(resource, &wanted, old)?;
+            let mut object = old.clone();
+            let replicas = object::i64_at(&wanted, "/spec/replicas").unwrap_or(0);
+            object::set(&mut object, &["spec", "replicas"], replicas.into());
+            Ok(object)
+        });
+        let object = self.scale_of(resource, &changed.await?)?;
+        Ok(Updated { object, created: false })
+    }
+}
+
+/// Upstream: `scaleFromDeployment` and its kin.
+fn scale(parent: &Value) -> Value {
+    let mut metadata = json!({});
+    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+        if let Some(value) = object::get(parent, &["metadata", field]) {
+            metadata[field] = value.clone();
+        }
+    }
+    let replicas = |pointer| object::i64_at(parent, pointer).unwrap_or(0);
+    let selector = parent.pointer("/spec/selector").and_then(|selector| LabelSelector::from_json(selector).ok());
+    json!({
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": metadata,
+        "spec": {"replicas": replicas("/spec/replicas")},
+        "status": {"replicas": replicas("/status/replicas"), "selector": selector.map(|selector| selector.to_string()).unwrap_or_default()},
+    })
+}
+
+/// Upstream: `ValidateScale`.
+fn check_scale(name: &str, scale: &Value) -> Result<(), Status> {
+    let own = object::name(scale);
+    if !own.is_empty() && own != name {
+        return Err(super::create::name_mismatch(own, name));
+    }
+    let replicas = object::i64_at(scale, "/spec/replicas").unwrap_or(0);
+    if replicas >= 0 {
+        return Ok(());
+    }
+    let path = Path::new("spec").child("replicas");
+    let error = field::invalid(&path, replicas, "must be greater than or equal to 0");
+    Err(Status::invalid("autoscaling", "Scale", name, vec![error]))
+}
