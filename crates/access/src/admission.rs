@@ -91,6 +91,7 @@ impl Admission for Chain {
         object: &'a mut Value,
     ) -> BoxFuture<'a, Result<(), Status>> {
         async move {
+            service_account::wait_for_default(&self.context, request, object).await;
             for plugin in &self.plugins {
                 plugin.mutate(&self.context, request, object).inspect_err(|status| refused(plugin.name(), status))?;
             }

@@ -1,6 +1,7 @@
 //! Every pod runs as a service account of its namespace and finds its token (upstream's `plugin/pkg/admission/serviceaccount`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sampan_api::request::{AdmissionRequest, Operation};
 use sampan_meta::{GroupResource, Status, object, random_suffix};
@@ -14,6 +15,8 @@ const VOLUME_PREFIX: &str = "kube-api-access-";
 const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// An hour and seven seconds: upstream's mark of a token that admission asked for.
 const TOKEN_SECONDS: i64 = 3607;
+const LOOKS: u32 = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 pub(super) struct ServiceAccount;
 
@@ -62,6 +65,25 @@ impl Plugin for ServiceAccount {
             }
             () => Ok(()),
         }
+    }
+}
+
+/// The default account of a new namespace is made by a controller a moment after the namespace; whoever creates both in one go
+/// should not be refused for it. Upstream waits in the same way, by looking again a few times.
+pub(super) async fn wait_for_default(context: &Context, request: &AdmissionRequest<'_>, pod: &Value) {
+    let is_default = account_name(pod).is_none_or(|name| name == DEFAULT);
+    if !writes(request, "", "pods", &[Operation::Create]) || is_mirror(pod) || !is_default {
+        return;
+    }
+    let namespace = &request.attributes.namespace;
+    let exists = |plural: &str, namespace: &str, name: &str| {
+        context.lister.get(&GroupResource::new("", plural), namespace, name).is_some()
+    };
+    for _ in 0..LOOKS {
+        if exists("serviceaccounts", namespace, DEFAULT) || !exists("namespaces", "", namespace) {
+            return;
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
     }
 }
 

@@ -59,8 +59,9 @@ impl Fixture {
         };
         let request = AdmissionRequest { attributes: &attributes, operation, old, dry_run: false };
         let mut object = object.clone();
-        futures::executor::block_on(self.chain.mutate(&request, &mut object))?;
-        futures::executor::block_on(self.chain.validate(&request, &object))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(self.chain.mutate(&request, &mut object))?;
+        runtime.block_on(self.chain.validate(&request, &object))?;
         Ok(object)
     }
 

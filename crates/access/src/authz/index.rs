@@ -1,7 +1,7 @@
 //! Roles and bindings compiled for the question "what does this user hold": rebuilt when one of them changed, never otherwise.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use parking_lot::RwLock;
 use sampan_api::request::{Attributes, Lister, User};
@@ -11,7 +11,9 @@ use serde_json::Value;
 use super::{Decision, Rule, Rules};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
-const RESOURCES: [&str; 4] = ["roles", "rolebindings", "clusterroles", "clusterrolebindings"];
+/// Named once: their versions are asked for with every request.
+static RESOURCES: LazyLock<[GroupResource; 4]> =
+    LazyLock::new(|| ["roles", "rolebindings", "clusterroles", "clusterrolebindings"].map(resource));
 
 /// The versions of the four resources an index was made of.
 type Versions = [u64; 4];
@@ -26,7 +28,7 @@ impl Cache {
     /// The index of the roles and bindings as they stand.
     pub(super) fn current(&self, lister: &dyn Lister) -> Arc<Index> {
         // The versions are read before the objects: an index may be newer than it claims, which costs one more build, never older.
-        let versions = RESOURCES.map(|name| lister.version(&resource(name)));
+        let versions = RESOURCES.each_ref().map(|resource| lister.version(resource));
         if let Some((built, index)) = &*self.built.read()
             && *built == versions
         {

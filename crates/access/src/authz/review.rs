@@ -25,7 +25,7 @@ impl Authorizer {
     pub fn local_subject_access_review(&self, namespace: &str, review: &Value) -> Result<Value, Status> {
         let asked = review.pointer("/spec/resourceAttributes/namespace").and_then(Value::as_str).unwrap_or_default();
         if asked != namespace {
-            return Err(Status::bad_request(&format!(
+            return Err(Status::bad_request(format!(
                 "spec.resourceAttributes.namespace must match namespace: {namespace}"
             )));
         }

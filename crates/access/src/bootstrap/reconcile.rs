@@ -50,8 +50,8 @@ fn role(existing: &Value, expected: &Value) -> Value {
             let missing = Rule::uncovered(&Rule::of_role(existing), &Rule::of_role(expected));
             // Rules are added as they are written, not in the pieces they were compared in.
             let is_missing = |rule: &&Value| {
-                let rule = Rule::deserialize(*rule).unwrap_or_default();
-                missing.iter().any(|piece| Rule::uncovered(&[rule.clone()], &[piece.clone()]).is_empty())
+                let rule = [Rule::deserialize(*rule).unwrap_or_default()];
+                missing.iter().any(|piece| Rule::uncovered(&rule, std::slice::from_ref(piece)).is_empty())
             };
             let added: Vec<Value> = object::list_at(expected, "/rules").iter().filter(is_missing).cloned().collect();
             append(&mut role["rules"], added);

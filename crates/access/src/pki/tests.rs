@@ -85,7 +85,8 @@ fn a_damaged_or_half_lost_authority_is_left_alone_and_says_what_to_do() {
         other.open();
         fs::copy(other.file("ca.key"), fixture.file("ca.key")).unwrap();
     };
-    let rows: [(&dyn Fn(&Fixture), &str); 6] = [
+    type Harm<'a> = &'a dyn Fn(&Fixture);
+    let rows: [(Harm<'_>, &str); 6] = [
         (&|fixture| remove(fixture, "ca.key"), "it is missing while its certificate is there"),
         (&|fixture| write(fixture, "ca.key", b"nonsense"), "ca.key cannot be used"),
         (&|fixture| write(fixture, "ca.crt", b"nonsense"), "it holds no certificate"),

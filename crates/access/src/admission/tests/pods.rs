@@ -111,6 +111,25 @@ fn a_pod_of_an_unknown_service_account_does_not_enter() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_pod_waits_a_moment_for_the_default_account_of_a_new_namespace() {
+    let fixture = fixture([plain("v1", "Namespace", "", "new")]);
+    let attributes = asks(&admin(), "create pods new/");
+    let request = AdmissionRequest { attributes: &attributes, operation: Operation::Create, old: None, dry_run: false };
+    let mut first = plain("v1", "Pod", "new", "web");
+    let started = tokio::time::Instant::now();
+    let refusal = fixture.chain.mutate(&request, &mut first).await.unwrap_err();
+    assert!(refusal.message.ends_with("serviceaccount \"default\" not found"), "{refusal}");
+    assert_eq!(started.elapsed(), std::time::Duration::from_secs(1), "and no longer");
+    let controller = async {
+        tokio::time::sleep(std::time::Duration::from_millis(120)).await;
+        fixture.objects.put(plain("v1", "ServiceAccount", "new", "default"));
+    };
+    let mut second = plain("v1", "Pod", "new", "web");
+    let (answer, ()) = tokio::join!(fixture.chain.mutate(&request, &mut second), controller);
+    assert!(answer.is_ok());
+}
+
 #[test]
 fn a_pod_without_name_is_named_by_the_beginning_of_it() {
     let fixture = fixture([]);
