@@ -6,13 +6,24 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::Stream;
-use futures::stream::StreamExt as _;
 use http_body::{Frame, SizeHint};
 
-/// What goes wrong while a body is sent or received.
+/// Any error, as bodies of others have them.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-type BoxStream = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
+/// What goes wrong while a body is sent or received.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BodyError(BoxError);
+
+impl BodyError {
+    /// Takes any error.
+    pub fn new(error: impl Into<BoxError>) -> Self {
+        Self(error.into())
+    }
+}
+
+type BoxStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
 /// A response body. Small answers are one shared buffer, lists are blocks made while they are sent, watches and logs never
 /// end by themselves.
@@ -38,7 +49,7 @@ impl Body {
     /// Makes a body that goes on until the stream ends or fails.
     pub fn stream<S>(stream: S) -> Self
     where
-        S: Stream<Item = Result<Bytes, BoxError>> + Send + 'static,
+        S: Stream<Item = Result<Bytes, BodyError>> + Send + 'static,
     {
         Self(Kind::Stream(Box::pin(stream)))
     }
@@ -58,22 +69,6 @@ impl Body {
             Kind::Full(bytes) => Ok(Box::new(std::iter::once(bytes))),
             Kind::Blocks(blocks, _) => Ok(blocks),
             Kind::Stream(stream) => Err(Self(Kind::Stream(stream))),
-        }
-    }
-
-    /// Keeps `guard` alive until the body has been sent or dropped.
-    pub(crate) fn holding(self, guard: impl Send + 'static) -> Self {
-        match self.0 {
-            Kind::Full(bytes) => Self(Kind::Full(bytes)),
-            Kind::Blocks(blocks, length) => Self::blocks(
-                blocks.inspect(move |_| {
-                    let _held = &guard;
-                }),
-                length,
-            ),
-            Kind::Stream(stream) => Self::stream(stream.inspect(move |_| {
-                let _held = &guard;
-            })),
         }
     }
 }
@@ -113,12 +108,12 @@ impl fmt::Debug for Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = BoxError;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let next = match &mut self.0 {
             Kind::Full(bytes) if bytes.is_empty() => None,
             Kind::Full(bytes) => Some(Ok(std::mem::take(bytes))),

@@ -11,12 +11,12 @@ use sampan_meta::{Status, decode, protobuf};
 use sampan_registry::FieldValidation;
 use serde_json::Value;
 
-use crate::body::BoxError;
+use crate::body::BodyError;
 use crate::negotiate::{Media, OFFERED};
 use crate::query::Query;
 
 /// A request body, whatever brings it.
-pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BoxError>;
+pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
 
 /// The `fieldValidation` parameter, `Warn` when absent. `options` is the kind named in the error: `CreateOptions` and so on.
 pub(crate) fn field_validation(query: &Query, options: &str) -> Result<FieldValidation, Status> {
@@ -197,12 +197,6 @@ fn settle_kind(value: &mut Value, expected: Expected<'_>) -> Result<(), Status> 
         members.insert("kind".to_owned(), expected.kind.into());
     }
     Ok(())
-}
-
-/// Parses JSON or YAML that is no API object of ours (a patch).
-pub(crate) fn plain(bytes: &[u8]) -> Result<Value, Status> {
-    let parsed = decode::parse_json(bytes).map_err(|error| Status::bad_request(error.to_string()))?;
-    Ok(parsed.0)
 }
 
 #[cfg(test)]

@@ -4,9 +4,6 @@ mod aggregated;
 mod legacy;
 mod served;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -4,12 +4,13 @@
 //! place. Nodes have places of their own so that a flood by others does not make them look dead, and `system:masters` need none, so
 //! that somebody can always look after an overloaded server.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sampan_api::request::User;
+use sampan_api::request::{MASTERS, NODES, User};
 use sampan_meta::Status;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How much goes on at once and how long it may take.
 #[derive(Debug, Clone)]
@@ -43,14 +44,14 @@ impl Default for Limits {
 
 /// The places there are.
 pub(crate) struct InFlight {
-    reads: Pool,
-    writes: Pool,
-    nodes: Pool,
+    reads: Arc<Pool>,
+    writes: Arc<Pool>,
+    nodes: Arc<Pool>,
     wait: Duration,
 }
 
 struct Pool {
-    places: Semaphore,
+    places: Arc<Semaphore>,
     size: usize,
     waiting: AtomicUsize,
 }
@@ -62,34 +63,38 @@ impl InFlight {
     }
 
     /// Takes a place until the permit is dropped. `None`: this user needs none.
-    pub(crate) async fn enter(&self, user: &User, mutating: bool) -> Result<Option<SemaphorePermit<'_>>, Status> {
-        let is_in = |group: &str| user.groups.iter().any(|own| own == group);
-        if is_in("system:masters") {
-            return Ok(None);
+    pub(crate) async fn enter(&self, user: &User, mutating: bool) -> Result<Option<OwnedSemaphorePermit>, Status> {
+        match self.pool(user, mutating) {
+            Some(pool) => pool.enter(self.wait).await.map(Some),
+            None => Ok(None),
         }
+    }
+
+    fn pool(&self, user: &User, mutating: bool) -> Option<Arc<Pool>> {
         let pool = match mutating {
-            _ if is_in("system:nodes") => &self.nodes,
+            _ if user.in_group(MASTERS) => return None,
+            _ if user.in_group(NODES) => &self.nodes,
             true => &self.writes,
             false => &self.reads,
         };
-        pool.enter(self.wait).await.map(Some)
+        Some(Arc::clone(pool))
     }
 }
 
 impl Pool {
-    fn new(size: usize) -> Self {
-        Self { places: Semaphore::new(size), size, waiting: AtomicUsize::new(0) }
+    fn new(size: usize) -> Arc<Self> {
+        Arc::new(Self { places: Arc::new(Semaphore::new(size)), size, waiting: AtomicUsize::new(0) })
     }
 
-    async fn enter(&self, wait: Duration) -> Result<SemaphorePermit<'_>, Status> {
-        if let Ok(permit) = self.places.try_acquire() {
+    async fn enter(self: Arc<Self>, wait: Duration) -> Result<OwnedSemaphorePermit, Status> {
+        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
             return Ok(permit);
         }
         let waiting = Waiting::new(&self.waiting);
         if waiting.before >= self.size {
             return Err(too_many());
         }
-        match tokio::time::timeout(wait, self.places.acquire()).await {
+        match tokio::time::timeout(wait, Arc::clone(&self.places).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(too_many()),
         }

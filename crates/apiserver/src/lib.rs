@@ -48,7 +48,7 @@ mod service;
 mod verbs;
 mod version;
 
-pub use body::{Body, BoxError};
+pub use body::{Body, BodyError, BoxError};
 pub use inflight::Limits;
 pub use kubernetes_service::{Address, publish};
 pub use server::{ApiServer, Options};

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::body::{Body, BoxError};
+use crate::body::{Body, BodyError};
 use crate::decode::RequestBody;
 
 /// A peer that does not take the connection by then is unreachable.
@@ -107,7 +107,7 @@ async fn exchange(
     let frames = futures::stream::unfold((body, sender, driver), |(mut body, sender, driver)| async move {
         let data = match http_body_util::BodyExt::frame(&mut body).await? {
             Ok(frame) => Ok(frame.into_data().ok()?),
-            Err(error) => Err(BoxError::from(error)),
+            Err(error) => Err(BodyError::new(error)),
         };
         Some((data, (body, sender, driver)))
     });

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use sampan_api::request::{Attributes, User};
 use sampan_meta::Status;
@@ -121,11 +122,13 @@ async fn answer(
     outcome
 }
 
-async fn dispatch(call: &mut Call, body: RequestBody) -> Result<Response<Body>, Status> {
-    if !call.attributes.resource_request {
-        return crate::discovery::path(call);
+/// Boxed, so that the state of the largest verb is no part of every request's.
+fn dispatch(call: &mut Call, body: RequestBody) -> BoxFuture<'_, Result<Response<Body>, Status>> {
+    if call.attributes.resource_request {
+        Box::pin(verbs::resource(call, body))
+    } else {
+        Box::pin(std::future::ready(crate::discovery::path(call)))
     }
-    verbs::resource(call, body).await
 }
 
 fn identify(server: &ApiServer, caller: &Caller, headers: &HeaderMap) -> Result<User, Status> {

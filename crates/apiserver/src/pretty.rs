@@ -70,7 +70,7 @@ mod tests {
         for text in [
             r#"{"a":{"b":[1,2,{"c":"x,{}\"\\"}],"d":[],"e":{}},"f":null}"#,
             r#"[]"#,
-            r#"{"text":"a:b\\","n":-1.5e3}"#,
+            r#"{"n":-1.5,"text":"a:b\\"}"#,
         ] {
             let value: serde_json::Value = serde_json::from_str(text).unwrap();
             let expected = serde_json::to_string_pretty(&value).unwrap() + "\n";

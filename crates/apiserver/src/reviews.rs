@@ -2,7 +2,7 @@
 
 use http::{Response, StatusCode};
 use sampan_access::authn;
-use sampan_meta::{Clock as _, Status, time};
+use sampan_meta::{Status, time};
 use serde_json::{Value, json};
 
 use crate::body::Body;

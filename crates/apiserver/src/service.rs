@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 
-use crate::body::{Body, BoxError};
+use crate::body::{Body, BodyError, BoxError};
 use crate::caller::Caller;
 use crate::decode::RequestBody;
 use crate::server::ApiServer;
@@ -42,7 +42,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (server, caller) = (Arc::clone(&self.server), Arc::clone(&self.caller));
-        let request = request.map(|body| RequestBody::new(body.map_err(Into::into)));
+        let request = request.map(|body| RequestBody::new(body.map_err(BodyError::new)));
         Box::pin(async move { Ok(crate::pipeline::handle(server, caller, request).await) })
     }
 }

@@ -3,7 +3,7 @@
 use http::header::{self, HeaderName};
 use http::{HeaderMap, Request, Response};
 use sampan_api::request::Lister;
-use sampan_meta::{Entropy, GroupResource, Status, object};
+use sampan_meta::{GroupResource, Status, object};
 use sampan_registry::Resource;
 use serde_json::Value;
 

@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{options, reading, table_options};
-use crate::body::{Body, BoxError};
+use crate::body::{Body, BodyError};
 use crate::encode::Frames;
 use crate::pipeline::Call;
 use crate::reply;
@@ -93,7 +93,7 @@ impl Watch {
 }
 
 impl Stream for Watch {
-    type Item = Result<Bytes, BoxError>;
+    type Item = Result<Bytes, BodyError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut out = BytesMut::new();

@@ -1,0 +1,65 @@
+//! Too much at once, too slow, too long.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::StreamBody;
+use sampan_api::request::User;
+use sampan_apiserver::Limits;
+use serde_json::json;
+use tower::Service as _;
+
+use crate::harness::{Cluster, admin};
+
+const PATH: &str = "/api/v1/namespaces/default/configmaps";
+
+/// A body that never ends.
+fn endless() -> StreamBody<impl futures::Stream<Item = Result<http_body::Frame<Bytes>, std::io::Error>>> {
+    StreamBody::new(futures::stream::pending())
+}
+
+async fn allow_alice(cluster: &Cluster) -> User {
+    let binding = json!({
+        "metadata": {"name": "alice"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+        "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "alice"}],
+    });
+    cluster.create("/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings", binding).await;
+    User::new("alice", ["people"])
+}
+
+#[tokio::test]
+async fn beyond_its_places_a_server_answers_429_and_lets_masters_in() {
+    let cluster = Cluster::with_limits(Limits { writes: 1, wait: Duration::from_millis(20), ..Limits::default() }).await;
+    let alice = allow_alice(&cluster).await;
+    let stuck = Request::post(PATH).body(endless()).unwrap();
+    let stuck = tokio::spawn(cluster.server.service_as(alice.clone()).call(stuck));
+    while !cluster.ask("GET /metrics").await.text().contains("{request_kind=\"mutating\"} 1\n") {
+        tokio::task::yield_now().await;
+    }
+    let refused = cluster.ask_as(&alice, &format!("POST {PATH}\n\n{}", json!({"metadata": {"name": "a"}}))).await;
+    assert_eq!((refused.code, refused.header("retry-after")), (429, "1"));
+    assert_eq!(cluster.ask_as(&alice, &format!("GET {PATH}")).await.code, 200);
+    cluster.create(PATH, json!({"metadata": {"name": "b"}})).await;
+    stuck.abort();
+    let _ = stuck.await;
+    let taken = cluster.ask_as(&alice, &format!("POST {PATH}\n\n{}", json!({"metadata": {"name": "c"}}))).await;
+    assert_eq!(taken.code, 201, "the place of a request whose client left is free again");
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_a_504() {
+    let cluster = Cluster::with_limits(Limits { request: Duration::from_millis(50), ..Limits::default() }).await;
+    let request = Request::post(PATH).body(endless()).unwrap();
+    let response = cluster.server.service_as(admin()).call(request).await.unwrap();
+    assert_eq!(response.status(), 504);
+}
+
+#[tokio::test]
+async fn the_client_may_ask_for_less_time() {
+    let cluster = Cluster::start().await;
+    let request = Request::post(format!("{PATH}?timeout=50ms")).body(endless()).unwrap();
+    let response = cluster.server.service_as(admin()).call(request).await.unwrap();
+    assert_eq!(response.status(), 504);
+}
