@@ -80,6 +80,11 @@ impl Quantity {
         i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
     }
 
+    /// The amount with what is smaller than a thousandth rounded away from zero.
+    pub fn round_up_to_milli(self) -> Self {
+        Self { nanos: divide_rounding_out(self.nanos, NANOS / 1000).saturating_mul(NANOS / 1000), ..self }
+    }
+
     /// The amount as a float, for ratios.
     pub fn as_f64(&self) -> f64 {
         self.nanos as f64 / NANOS as f64

@@ -9,8 +9,10 @@ const NAME_FORM: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 pub fn dns1123_label(value: &str) -> Vec<String> {
     let what = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and \
                 end with an alphanumeric character";
-    let mut wrong = at_most(value, 63);
-    if !is_dns1123_label(value) {
+    let mut wrong = at_most(value, 63, "characters");
+    if value.contains('.') && is_dns1123_subdomain(value) {
+        wrong.push("must not contain dots".to_owned());
+    } else if !is_dns1123_label(value) {
         wrong.push(form(what, LABEL_FORM, &["my-name", "123-abc"]));
     }
     wrong
@@ -20,8 +22,8 @@ pub fn dns1123_label(value: &str) -> Vec<String> {
 pub fn dns1123_subdomain(value: &str) -> Vec<String> {
     let what = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must \
                 start and end with an alphanumeric character";
-    let mut wrong = at_most(value, 253);
-    if !value.split('.').all(is_dns1123_label) {
+    let mut wrong = at_most(value, 253, "characters");
+    if !is_dns1123_subdomain(value) {
         wrong.push(form(what, &format!("{LABEL_FORM}(\\.{LABEL_FORM})*"), &["example.com"]));
     }
     wrong
@@ -31,7 +33,7 @@ pub fn dns1123_subdomain(value: &str) -> Vec<String> {
 pub fn dns1035_label(value: &str) -> Vec<String> {
     let what = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic \
                 character, and end with an alphanumeric character";
-    let mut wrong = at_most(value, 63);
+    let mut wrong = at_most(value, 63, "characters");
     if !is_dns1123_label(value) || !value.starts_with(|first: char| first.is_ascii_lowercase()) {
         wrong.push(form(what, DNS1035_FORM, &["my-name", "abc-123"]));
     }
@@ -60,7 +62,7 @@ pub fn qualified_name(value: &str) -> Vec<String> {
     if name.is_empty() {
         wrong.push("name part must be non-empty".to_owned());
     }
-    wrong.extend(at_most(name, 63).into_iter().map(|text| format!("name part {text}")));
+    wrong.extend(at_most(name, 63, "bytes").into_iter().map(|text| format!("name part {text}")));
     if !is_name(name) {
         wrong.push(format!("name part {}", form(what, NAME_FORM, &["MyName", "my.name", "123-abc"])));
     }
@@ -71,7 +73,7 @@ pub fn qualified_name(value: &str) -> Vec<String> {
 pub fn label_value(value: &str) -> Vec<String> {
     let what = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must \
                 start and end with an alphanumeric character";
-    let mut wrong = at_most(value, 63);
+    let mut wrong = at_most(value, 63, "bytes");
     if !value.is_empty() && !is_name(value) {
         wrong.push(form(what, "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?", &["MyValue", "my_value", "12345"]));
     }
@@ -84,6 +86,10 @@ pub fn is_dns1123_label(value: &str) -> bool {
     enclosed(value, alphanumeric, |byte| alphanumeric(byte) || *byte == b'-')
 }
 
+fn is_dns1123_subdomain(value: &str) -> bool {
+    value.split('.').all(is_dns1123_label)
+}
+
 fn is_name(value: &str) -> bool {
     enclosed(value, u8::is_ascii_alphanumeric, |byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }
@@ -93,8 +99,9 @@ fn enclosed(value: &str, ends: impl Fn(&u8) -> bool, inner: impl Fn(&u8) -> bool
     bytes.first().is_some_and(&ends) && bytes.last().is_some_and(&ends) && bytes.iter().all(inner)
 }
 
-fn at_most(value: &str, length: usize) -> Vec<String> {
-    if value.len() > length { vec![format!("must be no more than {length} bytes")] } else { Vec::new() }
+/// Upstream counts bytes everywhere and calls them characters in the older checks.
+fn at_most(value: &str, length: usize, unit: &str) -> Vec<String> {
+    if value.len() > length { vec![format!("must be no more than {length} {unit}")] } else { Vec::new() }
 }
 
 /// `what (e.g. 'a',  or 'b', regex used for validation is '…')`, comma and spaces as upstream has them.
