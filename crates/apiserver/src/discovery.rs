@@ -17,7 +17,7 @@ use crate::negotiate::{self, Media, Shape};
 use crate::pipeline::Call;
 use crate::{encode, health, pipeline, reply};
 
-pub(crate) use served::{Group, Served, ServedSubresource};
+pub(crate) use served::{Group, Served, ServedSubresource, kind_of};
 
 /// A document that is made once and sent as the same bytes to everybody.
 #[derive(Clone)]

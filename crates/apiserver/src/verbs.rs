@@ -75,7 +75,13 @@ fn check_verb(call: &Call, resource: &Resource) -> Result<(), Status> {
         Some(subresource) => subresource.verbs,
         None => resource.verbs,
     };
-    if verbs.contains(&verb) {
+    let named = !call.attributes.name.is_empty();
+    let fits = match verb {
+        "create" => !named || !call.attributes.subresource.is_empty(),
+        "update" | "patch" => named,
+        _ => true,
+    };
+    if fits && verbs.contains(&verb) {
         return Ok(());
     }
     Err(Status::method_not_supported(&resource.group_resource(), verb))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sampan_registry::Resource;
+use sampan_registry::{Resource, Subresource};
 
 use crate::reviews::{self, Review};
 
@@ -118,12 +118,19 @@ fn stored(resource: &Resource) -> Served {
         subresources: subresources
             .map(|subresource| ServedSubresource {
                 name: subresource.name,
-                kind: subresource.kind,
+                kind: kind_of(resource, subresource),
                 verbs: subresource.verbs,
             })
             .collect(),
         type_name: resource.type_name,
     }
+}
+
+/// The kind a subresource takes; one that names none takes its parent's. Group and version are empty if they are the parent's.
+pub(crate) fn kind_of(resource: &Resource, subresource: &Subresource) -> (&'static str, &'static str, &'static str) {
+    let (group, version, kind) = subresource.kind;
+    let kind = if kind.is_empty() { resource.names.kind } else { kind };
+    if (group, version) == (resource.names.group, resource.names.version) { ("", "", kind) } else { (group, version, kind) }
 }
 
 fn answered(review: &'static Review) -> Served {

@@ -7,6 +7,7 @@ use sampan_registry::{Created, PatchKind, Resource, Updated};
 use super::{answer, answer_status, body_of, context};
 use crate::body::Body;
 use crate::decode::{self, Expected, RequestBody};
+use crate::discovery::kind_of;
 use crate::pipeline::Call;
 use crate::reply;
 
@@ -104,7 +105,7 @@ impl SentAs {
     fn of(call: &Call, resource: &Resource) -> Self {
         let own = |kind: &'static str| Self { api_version: resource.api_version(), kind, type_name: resource.type_name.to_owned() };
         let Some(subresource) = resource.subresource(&call.attributes.subresource) else { return own(resource.names.kind) };
-        match subresource.kind {
+        match kind_of(resource, subresource) {
             ("", "", kind) if kind == resource.names.kind => own(kind),
             ("", "", kind) => {
                 let package = resource.type_name.rsplit_once('.').map_or("core.v1", |(package, _)| package);

@@ -36,24 +36,24 @@ async fn failures_are_a_status_in_upstream_s_words() {
     let cluster = Cluster::start().await;
     let path = "/api/v1/namespaces/default/configmaps";
     cluster.create(path, json!({"metadata": {"name": "a"}})).await;
-    check(&cluster, &format!("POST {path}\n\n{}", json!({"metadata": {"name": "a"}})), expect![""]).await;
-    check(&cluster, &format!("GET {path}/none"), expect![""]).await;
-    check(&cluster, "GET /api/v1/nonsense", expect![""]).await;
-    check(&cluster, "GET /apis/none/v1/things", expect![""]).await;
-    check(&cluster, "GET /api/v1/configmaps/a", expect![""]).await;
-    check(&cluster, "GET /api/v1/namespaces/default/nodes", expect![""]).await;
-    check(&cluster, &format!("POST {path}\n\nnonsense"), expect![""]).await;
-    check(&cluster, &format!("POST {path}\n\n"), expect![""]).await;
-    check(&cluster, &format!("POST {path}\n\n{}", json!({"kind": "Secret"})), expect![""]).await;
-    check(&cluster, &format!("POST {path}\nContent-Type: text/plain\n\nx"), expect![""]).await;
-    check(&cluster, &format!("POST {path}\nAccept: text/html\n\n{{}}"), expect![""]).await;
-    check(&cluster, &format!("POST {path}?dryRun=Some\n\n{{}}"), expect![""]).await;
-    check(&cluster, &format!("POST {path}/a\n\n{{}}"), expect![""]).await;
-    check(&cluster, &format!("GET {path}?limit=many"), expect![""]).await;
-    check(&cluster, &format!("GET {path}?labelSelector=%21%21"), expect![""]).await;
-    check(&cluster, &format!("GET {path}?fieldSelector=data.k%3Dv"), expect![""]).await;
-    check(&cluster, &format!("GET {path}?timeout=soon"), expect![""]).await;
-    check(&cluster, "POST /api/v1/namespaces/default/pods/p/exec?command=ls\n\n", expect![""]).await;
+    check(&cluster, &format!("POST {path}\n\n{}", json!({"metadata": {"name": "a"}})), expect![[r#"409 AlreadyExists configmaps "a" already exists"#]]).await;
+    check(&cluster, &format!("GET {path}/none"), expect![[r#"404 NotFound configmaps "none" not found"#]]).await;
+    check(&cluster, "GET /api/v1/nonsense", expect!["404 NotFound the server could not find the requested resource"]).await;
+    check(&cluster, "GET /apis/none/v1/things", expect!["404 NotFound the server could not find the requested resource"]).await;
+    check(&cluster, "GET /api/v1/configmaps/a", expect!["404 NotFound the server could not find the requested resource"]).await;
+    check(&cluster, "GET /api/v1/namespaces/default/nodes", expect!["404 NotFound the server could not find the requested resource"]).await;
+    check(&cluster, &format!("POST {path}\n\nnonsense"), expect![[r#"400 BadRequest ConfigMap in version "v1" cannot be handled as a ConfigMap: json parse error: expected ident at line 1 column 2"#]]).await;
+    check(&cluster, &format!("POST {path}\n\n"), expect![[r#"400 BadRequest ConfigMap in version "v1" cannot be handled as a ConfigMap: json parse error: EOF while parsing a value at line 1 column 0"#]]).await;
+    check(&cluster, &format!("POST {path}\n\n{}", json!({"kind": "Secret"})), expect!["400 BadRequest the kind in the data (, Kind=Secret) does not match the expected kind (v1, Kind=ConfigMap)"]).await;
+    check(&cluster, &format!("POST {path}\nContent-Type: text/plain\n\nx"), expect!["415 UnsupportedMediaType the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf"]).await;
+    check(&cluster, &format!("POST {path}\nAccept: text/html\n\n{{}}"), expect!["406 NotAcceptable only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf"]).await;
+    check(&cluster, &format!("POST {path}?dryRun=Some\n\n{{}}"), expect![[r#"422 Invalid CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "Some": supported values: "All""#]]).await;
+    check(&cluster, &format!("POST {path}/a\n\n{{}}"), expect![[r#"405 MethodNotAllowed create is not supported on resources of kind "configmaps""#]]).await;
+    check(&cluster, &format!("GET {path}?limit=many"), expect![[r#"400 BadRequest invalid value "many" for parameter limit: it must be a number"#]]).await;
+    check(&cluster, &format!("GET {path}?labelSelector=%21%21"), expect!["400 BadRequest unable to parse requirement: unable to parse requirement: found '!', expected: identifier"]).await;
+    check(&cluster, &format!("GET {path}?fieldSelector=data.k%3Dv"), expect!["400 BadRequest field label not supported: data.k"]).await;
+    check(&cluster, &format!("GET {path}?timeout=soon"), expect![[r#"400 BadRequest invalid timeout specified in the request URL: "soon" is no duration"#]]).await;
+    check(&cluster, "POST /api/v1/namespaces/default/pods/p/exec?command=ls\n\n", expect!["501 NotImplemented pods/exec is not offered yet: this server does not upgrade connections to websocket or SPDY"]).await;
 }
 
 #[tokio::test]
@@ -66,8 +66,8 @@ async fn unknown_fields_warn_fail_or_pass_as_asked() {
     assert!(warned.json().get("datum").is_none());
     let ignored = cluster.ask(&format!("POST {path}?fieldValidation=Ignore\n\n{}", body("b"))).await;
     assert_eq!((ignored.code, ignored.warnings().len()), (201, 0));
-    check(&cluster, &format!("POST {path}?fieldValidation=Strict\n\n{}", body("c")), expect![""]).await;
-    check(&cluster, &format!("POST {path}?fieldValidation=Perhaps\n\n{}", body("c")), expect![""]).await;
+    check(&cluster, &format!("POST {path}?fieldValidation=Strict\n\n{}", body("c")), expect![[r#"400 BadRequest ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "datum""#]]).await;
+    check(&cluster, &format!("POST {path}?fieldValidation=Perhaps\n\n{}", body("c")), expect![[r#"422 Invalid CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Perhaps": supported values: "", "Ignore", "Strict", "Warn""#]]).await;
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn bodies_too_large_or_too_deep_are_refused() {
     let cluster = Cluster::start().await;
     let path = "/api/v1/namespaces/default/configmaps";
     let large = format!("POST {path}\n\n{}", json!({"metadata": {"name": "a"}, "data": {"k": "x".repeat(3 << 20)}}));
-    check(&cluster, &large, expect![""]).await;
+    check(&cluster, &large, expect!["413 RequestEntityTooLarge Request entity too large: limit is 3145728"]).await;
     let deep = format!("POST {path}\n\n{}{}", "{\"data\":".repeat(20_000), "}".repeat(20_000));
     assert_eq!(cluster.ask(&deep).await.code, 400);
     let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d]\n";

@@ -18,15 +18,15 @@ async fn every_kind_of_patch_does_what_it_says() {
     let cluster = Cluster::start().await;
     let object = json!({"metadata": {"name": "a"}, "data": {"k": "v"}});
     cluster.create("/api/v1/namespaces/default/configmaps", object).await;
-    check(&cluster, "merge-patch+json", r#"{"data":{"l":"w"}}"#, expect![""]).await;
-    check(&cluster, "strategic-merge-patch+json", r#"{"data":{"k":null}}"#, expect![""]).await;
-    check(&cluster, "json-patch+json", r#"[{"op":"add","path":"/data/m","value":"x"}]"#, expect![""]).await;
-    check(&cluster, "json-patch+json", r#"[{"op":"test","path":"/data/m","value":"y"}]"#, expect![""]).await;
-    check(&cluster, "merge-patch+json", "[]", expect![""]).await;
-    check(&cluster, "merge-patch+json", "nonsense", expect![""]).await;
-    check(&cluster, "merge-patch+json", r#"{"data":"text"}"#, expect![""]).await;
-    check(&cluster, "apply-patch+yaml", "data: {}", expect![""]).await;
-    check(&cluster, "json", "{}", expect![""]).await;
+    check(&cluster, "merge-patch+json", r#"{"data":{"l":"w"}}"#, expect![[r#"200 {"k":"v","l":"w"}"#]]).await;
+    check(&cluster, "strategic-merge-patch+json", r#"{"data":{"k":null}}"#, expect![[r#"200 {"l":"w"}"#]]).await;
+    check(&cluster, "json-patch+json", r#"[{"op":"add","path":"/data/m","value":"x"}]"#, expect![[r#"200 {"l":"w","m":"x"}"#]]).await;
+    check(&cluster, "json-patch+json", r#"[{"op":"test","path":"/data/m","value":"y"}]"#, expect!["422 Invalid the server rejected our request due to an error in our request: value did not match"]).await;
+    check(&cluster, "merge-patch+json", "[]", expect!["400 BadRequest error decoding patch: a JSON patch is a list, any other patch an object"]).await;
+    check(&cluster, "merge-patch+json", "nonsense", expect!["400 BadRequest error decoding patch: json parse error: expected ident at line 1 column 2"]).await;
+    check(&cluster, "merge-patch+json", r#"{"data":"text"}"#, expect![[r#"422 Invalid  "" is invalid: patch: Invalid value: "{\"data\":\"text\"}": json: cannot unmarshal string into Go struct field ConfigMap.data of type map[string]string"#]]).await;
+    check(&cluster, "apply-patch+yaml", "data: {}", expect!["415 UnsupportedMediaType server-side apply is not offered yet - the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json"]).await;
+    check(&cluster, "json", "{}", expect!["415 UnsupportedMediaType the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json"]).await;
 }
 
 #[tokio::test]
