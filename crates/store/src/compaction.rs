@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,24 +13,27 @@ use crate::{Revision, Store};
 pub(crate) struct Compactor {
     store: Arc<dyn Store>,
     plan: Plan,
+    /// Where the log was cut last.
+    cut: Arc<AtomicU64>,
     busy: Arc<AtomicBool>,
 }
 
 impl Compactor {
     pub(crate) fn new(store: Arc<dyn Store>, revisions: u64, age: Duration) -> Self {
-        Compactor { store, plan: Plan::new(revisions, age), busy: Arc::default() }
+        Compactor { store, plan: Plan::new(revisions, age), cut: Arc::default(), busy: Arc::default() }
     }
 
     /// Takes notice of where the store is, and starts a compaction when one is worth it.
     pub(crate) fn observe(&mut self, now: Instant, current: Revision) {
-        let Some(to) = self.plan.observe(now, current) else { return };
+        let cut = Revision(self.cut.load(Ordering::SeqCst));
+        let Some(to) = self.plan.observe(now, current, cut) else { return };
         if self.busy.swap(true, Ordering::SeqCst) {
             return;
         }
-        let (store, busy) = (self.store.clone(), self.busy.clone());
+        let (store, cut, busy) = (self.store.clone(), self.cut.clone(), self.busy.clone());
         tokio::spawn(async move {
             match store.compact(to).await {
-                Ok(compacted) => tracing::debug!(%compacted, "change log compacted"),
+                Ok(compacted) => cut.store(compacted.0, Ordering::SeqCst),
                 Err(error) => tracing::warn!(%error, "change log not compacted; tried again later"),
             }
             busy.store(false, Ordering::SeqCst);
@@ -42,17 +45,16 @@ impl Compactor {
 struct Plan {
     revisions: u64,
     age: Duration,
-    cut: Revision,
     /// Where the store was at times about `age / 10` apart.
     marks: VecDeque<(Instant, Revision)>,
 }
 
 impl Plan {
     fn new(revisions: u64, age: Duration) -> Self {
-        Plan { revisions, age, cut: Revision(0), marks: VecDeque::new() }
+        Plan { revisions, age, marks: VecDeque::new() }
     }
 
-    fn observe(&mut self, now: Instant, current: Revision) -> Option<Revision> {
+    fn observe(&mut self, now: Instant, current: Revision, cut: Revision) -> Option<Revision> {
         if self.marks.back().is_none_or(|(at, _)| now.duration_since(*at) >= self.age / 10) {
             self.marks.push_back((now, current));
         }
@@ -63,11 +65,8 @@ impl Plan {
         let (_, by_age) = self.marks.front().copied().filter(old)?;
         let to = by_age.min(Revision(current.0.saturating_sub(self.revisions)));
         // A quarter more than must be kept may pile up, so that a cut is seldom and removes much.
-        let worth_it = to.0 >= self.cut.0 + (self.revisions / 4).max(1);
-        worth_it.then(|| {
-            self.cut = to;
-            to
-        })
+        let worth_it = to.0 >= cut.0 + (self.revisions / 4).max(1);
+        worth_it.then_some(to)
     }
 }
 
@@ -80,7 +79,13 @@ mod tests {
         let start = Instant::now();
         let mut plan = Plan::new(100, Duration::from_secs(300));
         let at = |seconds| start + Duration::from_secs(seconds);
-        rows.iter().map(|&(time, rev)| plan.observe(at(time), Revision(rev)).map(|to| to.0)).collect()
+        let mut cut = Revision(0);
+        let mut observe = |&(time, revision): &(u64, u64)| {
+            let to = plan.observe(at(time), Revision(revision), cut)?;
+            cut = to;
+            Some(to.0)
+        };
+        rows.iter().map(&mut observe).collect()
     }
 
     #[test]
@@ -97,7 +102,7 @@ mod tests {
     fn what_is_both_old_and_beyond_the_number_goes_in_large_pieces() {
         assert_eq!(
             cuts(&[(0, 1000), (301, 1010), (302, 5000), (310, 5001), (700, 5002), (1100, 5002)]),
-            [None, Some(910), Some(1000), None, Some(4900), None]
+            [None, Some(910), Some(1000), None, None, Some(4902)]
         );
     }
 }

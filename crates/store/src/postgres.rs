@@ -72,9 +72,7 @@ struct Shared {
 impl PostgresStore {
     /// Connects to a database by its URL and brings its tables to the newest version.
     pub async fn connect(url: &str, options: PostgresOptions) -> Result<Self, Error> {
-        let connect = PgConnectOptions::from_str(url)
-            .map_err(|_| Error::Unusable("the database URL is not of the form postgres://user@host/database".into()))?
-            .application_name("sampan");
+        let connect = parse(url)?;
         let (control, controls) = mpsc::unbounded_channel();
         let (writes, waiting) = mpsc::unbounded_channel();
         let shared =
@@ -92,6 +90,14 @@ impl PostgresStore {
         self.control.send(control(reply)).map_err(|_| feed::closed())?;
         answer.await.map_err(|_| feed::closed())
     }
+}
+
+fn parse(url: &str) -> Result<PgConnectOptions, Error> {
+    let is_postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let options = PgConnectOptions::from_str(url).ok().filter(|_| is_postgres);
+    // The URL is not repeated: it may hold a password.
+    let wrong = || Error::Unusable("the database URL is not of the form postgres://user@host/database".into());
+    Ok(options.ok_or_else(wrong)?.application_name("sampan"))
 }
 
 impl Store for PostgresStore {

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::BoxStream;
+use parking_lot::Mutex;
 use sampan_meta::Clock;
 use tokio::sync::oneshot;
 
@@ -61,8 +62,8 @@ struct Shared {
     options: SqliteOptions,
     revision: AtomicU64,
     feed: Feed,
-    /// Held as long as any thread may touch the file.
-    _lock: LockFile,
+    /// Held as long as a thread may write the file.
+    lock: Mutex<Option<LockFile>>,
 }
 
 impl Shared {
@@ -85,7 +86,7 @@ impl SqliteStore {
             options,
             revision: AtomicU64::new(revision.0),
             feed: Feed::new(),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         });
         let commands = Writer::spawn(database, shared.clone())?;
         let reader = Reader::spawn(shared.clone())?;
@@ -154,6 +155,7 @@ impl Store for SqliteStore {
             // An error means that it was closed before.
             let _ = self.ask(Command::Close).await;
             self.reader.close().await;
+            self.shared.lock.lock().take();
         }
         .boxed()
     }

@@ -186,10 +186,12 @@ async fn follow<T: Decode>(shared: &Shared<T>, compactor: &mut Compactor, backof
     let mut trimmed = Instant::now();
     while let Some(batch) = changes.next().await {
         match batch {
-            Ok(batch) => shared.apply(batch),
+            Ok(batch) => {
+                shared.set_health(None);
+                shared.apply(batch);
+            }
             Err(error) => return error,
         }
-        shared.set_health(None);
         *backoff = BACKOFF.0;
         let now = Instant::now();
         compactor.observe(now, shared.progress.current());
