@@ -1,6 +1,4 @@
 //! The schema table against the facts it was made from, when they are there; and what must hold of it by itself.
-#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
-#![expect(clippy::print_stderr, reason = "says why nothing was tested")]
 
 use sampan_api::schema;
 use sampan_meta::schema::{Element, ListType, Schema, Shape, Type};

@@ -16,7 +16,7 @@ pub fn format_micro_time(time: Timestamp) -> String {
 pub fn parse_time(text: &str) -> Result<Timestamp, String> {
     let strict = text.len() >= 20 && text.as_bytes()[10] == b'T' && !text.contains('[');
     let parsed = text.parse::<Timestamp>().map_err(|error| error.to_string());
-    if strict { parsed } else { parsed.and(Err("not in RFC 3339 form".to_owned())) }
+    if strict { parsed } else { parsed.and_then(|_| Err("not in RFC 3339 form".to_owned())) }
 }
 
 /// The age of something in the short form of kubectl's AGE column: `45s`, `5m10s`, `3h`, `2d4h`, `400d`, `2y30d`.

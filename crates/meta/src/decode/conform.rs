@@ -79,7 +79,7 @@ impl Walk<'_> {
         }
         self.field(Holder { type_, field }, value)?;
         self.depth -= 1;
-        Ok(field.nullable || field.always || !is_zero(field, value))
+        Ok(field.nullable || is_written_as_zero(field) || !is_zero(field, value))
     }
 
     fn field(&mut self, holder: Holder<'_>, value: &mut Value) -> Result<(), DecodeError> {
@@ -253,6 +253,11 @@ fn zero(element: Element) -> Value {
         | Element::SchemaOrStrings(_)
         | Element::Message(_) => Value::Object(Map::new()),
     }
+}
+
+/// Whether Go writes the field even when it is zero. Lists and maps it writes as null, which means absent here.
+fn is_written_as_zero(field: &Field) -> bool {
+    field.always && field.shape == Shape::One
 }
 
 /// Whether Go would leave the value out of JSON: the zero values of what has no pointer.

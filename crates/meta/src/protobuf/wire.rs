@@ -89,10 +89,10 @@ pub(super) fn fields(bytes: &[u8]) -> impl Iterator<Item = Result<(u32, Raw<'_>)
 
 pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
+        out.push(value.to_le_bytes()[0] | 0x80);
         value >>= 7;
     }
-    out.push(value as u8);
+    out.push(value.to_le_bytes()[0]);
 }
 
 pub(super) fn put_varint_field(out: &mut Vec<u8>, number: u8, value: u64) {
