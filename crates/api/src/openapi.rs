@@ -77,6 +77,9 @@ impl Components<'_> {
         if field.shape == Shape::List {
             describe_list(field, &mut property);
         }
+        if field.atomic_map {
+            property["x-kubernetes-map-type"] = "atomic".into();
+        }
         if let Some(patch) = field.patch {
             property = with(property, "x-kubernetes-patch-strategy", patch.strategy.into());
             if !patch.key.is_empty() {

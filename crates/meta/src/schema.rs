@@ -48,6 +48,8 @@ pub struct Field {
     pub always: bool,
     /// How server-side apply tells a list's elements apart.
     pub list: ListType,
+    /// Server-side apply owns the map as a whole, not its entries.
+    pub atomic_map: bool,
     /// How a strategic merge patch treats it.
     pub patch: Option<Patch>,
     /// The default OpenAPI knows, as JSON text.

@@ -57,7 +57,7 @@ fn fields_say_their_types_keys_and_strategies() {
     expect![[r##"
         containers: {"items":{"allOf":[{"$ref":"#/components/schemas/io.k8s.api.core.v1.Container"}],"default":{}},"type":"array","x-kubernetes-list-map-keys":["name"],"x-kubernetes-list-type":"map","x-kubernetes-patch-merge-key":"name","x-kubernetes-patch-strategy":"merge"}
         volumes: {"items":{"allOf":[{"$ref":"#/components/schemas/io.k8s.api.core.v1.Volume"}],"default":{}},"type":"array","x-kubernetes-list-map-keys":["name"],"x-kubernetes-list-type":"map","x-kubernetes-patch-merge-key":"name","x-kubernetes-patch-strategy":"merge,retainKeys"}
-        nodeSelector: {"additionalProperties":{"default":"","type":"string"},"type":"object"}
+        nodeSelector: {"additionalProperties":{"default":"","type":"string"},"type":"object","x-kubernetes-map-type":"atomic"}
         terminationGracePeriodSeconds: {"format":"int64","type":"integer"}
         ports: {"items":{"allOf":[{"$ref":"#/components/schemas/io.k8s.api.core.v1.ContainerPort"}],"default":{}},"type":"array","x-kubernetes-list-map-keys":["containerPort","protocol"],"x-kubernetes-list-type":"map","x-kubernetes-patch-merge-key":"containerPort","x-kubernetes-patch-strategy":"merge"}
         name: {"default":"","type":"string"}

@@ -91,6 +91,7 @@ fn parse_field(line: &'static str, names: &[&str]) -> Result<Field, String> {
         nullable: flags.contains('?'),
         always: flags.contains('+'),
         list: ListType::Atomic,
+        atomic_map: false,
         patch: None,
         default: None,
     };
@@ -102,6 +103,7 @@ fn parse_field(line: &'static str, names: &[&str]) -> Result<Field, String> {
 
 fn parse_word(field: &mut Field, word: &'static str) -> Result<(), String> {
     match word.split_at_checked(1) {
+        Some(("A", "")) => field.atomic_map = true,
         Some(("S", "")) => field.list = ListType::Set,
         Some(("M", keys)) => field.list = ListType::Map(keys),
         Some(("p", patch)) => {

@@ -35,7 +35,7 @@ core.v1.EnvVar
  name 1 s!+
  value 2 s
 core.v1.Selector atomic
- matchLabels 1 {s
+ matchLabels 1 {s A
 core.v1.Strategy
  rollingUpdate 2 @core.v1.Selector?
  type 1 s
@@ -94,6 +94,7 @@ fn fields_carry_what_the_table_says() {
     assert_eq!(schema.message(ports).unwrap().name, "core.v1.ContainerPort");
     assert_eq!(ports.list_map_keys().collect::<Vec<_>>(), ["containerPort", "protocol"]);
     assert_eq!(ports.patch, Some(Patch { strategy: "merge", key: "containerPort" }));
+    assert!(schema.get("core.v1.Selector").unwrap().field("matchLabels").unwrap().atomic_map);
     let name = container.field("name").unwrap();
     assert!(name.required && name.always && !name.nullable);
     assert_eq!(schema.get("core.v1.ContainerPort").unwrap().field("protocol").unwrap().default, Some("\"TCP\""));
