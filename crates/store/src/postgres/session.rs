@@ -8,14 +8,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::Error;
 
-/// So that a session whose client vanished lets go of the lock, and one whose server vanished is given up. Each is set
-/// by itself and may fail: not every database knows all.
-const SETTINGS: [&str; 4] = [
-    "SET idle_in_transaction_session_timeout = '10s'",
-    "SET lock_timeout = '10s'",
-    "SET tcp_user_timeout = '10s'",
-    "SET tcp_keepalives_idle = '30s'",
-];
+/// So that a session whose client vanished lets go of the lock, and one whose server vanished is given up.
+const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '10s';
+                        SET tcp_user_timeout = '10s'; SET tcp_keepalives_idle = '30s'";
 
 /// Opens a connection and prepares it, within a time.
 pub(super) async fn open(options: &PgConnectOptions, limit: Duration) -> Result<PgConnection, Error> {
@@ -30,13 +25,17 @@ pub(super) async fn open(options: &PgConnectOptions, limit: Duration) -> Result<
     }
 }
 
+/// Applies what the database knows of the settings.
 pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    for setting in SETTINGS {
-        match sqlx::raw_sql(setting).execute(&mut *connection).await {
+    for settings in std::iter::once(SETTINGS).chain(SETTINGS.split(';')) {
+        match sqlx::raw_sql(settings).execute(&mut *connection).await {
+            // All at once; one by one only where that is refused.
+            Ok(_) if settings == SETTINGS => return Ok(()),
             Ok(_) | Err(sqlx::Error::Database(_)) => {}
             Err(error) => return Err(error),
         }
     }
+    // A refusal may have been the end of the session.
     connection.ping().await
 }
 

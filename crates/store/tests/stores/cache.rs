@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
@@ -281,20 +281,18 @@ async fn a_revision_that_does_not_come_is_too_large() {
 /// A store that can be lost, and counts how often it is asked.
 struct Flaky {
     inner: Arc<dyn Store>,
-    lost: AtomicBool,
+    lost: tokio::sync::watch::Sender<bool>,
     asked: AtomicUsize,
-    cut: tokio::sync::Notify,
 }
 
 impl Flaky {
     fn ask(&self) -> Result<(), Error> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        if self.lost.load(Ordering::SeqCst) { Err(Error::Unavailable("it is lost".into())) } else { Ok(()) }
+        if *self.lost.borrow() { Err(Error::Unavailable("it is lost".into())) } else { Ok(()) }
     }
 
     async fn on(kind: Kind) -> Arc<Self> {
-        let (lost, asked, cut) = Default::default();
-        Arc::new(Flaky { inner: Place::new(kind).open().await, lost, asked, cut })
+        Arc::new(Flaky { inner: Place::new(kind).open().await, lost: Default::default(), asked: Default::default() })
     }
 }
 
@@ -339,9 +337,9 @@ impl Store for Shared {
         if let Err(error) = self.0.ask() {
             return futures::stream::iter([Err(error)]).boxed();
         }
-        let flaky = self.0.clone();
+        let mut lost = self.0.lost.subscribe();
         let cut = futures::stream::once(async move {
-            flaky.cut.notified().await;
+            lost.wait_for(|lost| *lost).await.unwrap();
             Err(Error::Unavailable("it was cut".into()))
         });
         futures::stream::select(self.0.inner.changes(after), cut).boxed()
@@ -366,8 +364,7 @@ impl Store for Shared {
 
 /// Loses the store, lets something happen to it, and gives it back.
 async fn lose(cache: &Cache, flaky: &Flaky, meanwhile: impl Future<Output = Revision>) -> Revision {
-    flaky.lost.store(true, Ordering::SeqCst);
-    flaky.cut.notify_one();
+    flaky.lost.send_replace(true);
     soon("bad health", async {
         while cache.healthy().is_ok() {
             tokio::task::yield_now().await;
@@ -377,7 +374,7 @@ async fn lose(cache: &Cache, flaky: &Flaky, meanwhile: impl Future<Output = Revi
     assert!(state(cache, At::Latest).is_ok(), "what is known is served");
     assert!(cache.fresh().await.unwrap_err().retryable());
     let revision = meanwhile.await;
-    flaky.lost.store(false, Ordering::SeqCst);
+    flaky.lost.send_replace(false);
     soon("the revision", async { while cache.at_least(revision).await.is_err() {} }).await;
     cache.healthy().unwrap();
     revision

@@ -1,12 +1,11 @@
 //! What can happen to a database server, and what several servers of ours do to one another.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
 use sampan_store::testing::postgres::PostgresServer;
-use sampan_store::{Durability, Error, PostgresOptions, PostgresStore, Revision};
+use sampan_store::{Durability, Error, PostgresOptions, PostgresStore, Revision, Store};
 
 use crate::kit::{self, Dice, Kind, Place, changes_to, durably, key, soon};
 use crate::watch;
@@ -38,28 +37,35 @@ async fn a_follower_hears_of_another_servers_write_at_once() {
     }
 }
 
-/// Ends all sessions of ours on a database, again and again, until told to stop; returns how many it ended.
-async fn kill_sessions(database: String, stop: Arc<AtomicBool>) -> usize {
+/// Ends all sessions of ours on a database each time some more writes got through; returns how many it ended.
+async fn kill_sessions(store: Arc<dyn Store>, database: String, until: Revision) -> usize {
     let sql = format!(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'sampan' AND datname = '{database}'"
     );
-    let mut killed = 0;
-    while !stop.load(Ordering::SeqCst) {
-        let sql = sql.clone();
-        let count = tokio::task::spawn_blocking(move || shared().sql("postgres", &sql).unwrap()).await.unwrap();
-        killed += count.parse::<usize>().unwrap();
+    let (mut killed, mut at) = (0, Revision(0));
+    loop {
+        let mut changes = store.changes(at);
+        while let Ok(batch) = soon("a change", changes.next()).await.unwrap() {
+            if batch.revision >= until {
+                return killed;
+            }
+            if batch.revision.0 < at.0 + 10 {
+                continue;
+            }
+            at = batch.revision;
+            let sql = sql.clone();
+            let count = tokio::task::spawn_blocking(move || shared().sql("postgres", &sql).unwrap()).await.unwrap();
+            killed += count.parse::<usize>().unwrap();
+        }
     }
-    killed
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn killed_sessions_cost_no_write_and_no_change() {
     let place = Place::new(Kind::Postgres);
     let stores = [place.open().await, place.open().await];
-    let stop = Arc::new(AtomicBool::new(false));
     let database = place.url.rsplit('/').next().unwrap().to_owned();
-    let killer = tokio::spawn(kill_sessions(database, stop.clone()));
-    let start = Revision(0);
+    let killer = tokio::spawn(kill_sessions(stores[1].clone(), database, Revision(220)));
     let writers: Vec<_> = (0..6)
         .map(|n| tokio::spawn(watch::writer(stores[usize::try_from(n % 2).unwrap()].clone(), Dice::new(n + 50), 40)))
         .collect();
@@ -67,12 +73,11 @@ async fn killed_sessions_cost_no_write_and_no_change() {
     for writer in writers {
         written.extend(writer.await.unwrap());
     }
-    stop.store(true, Ordering::SeqCst);
-    let killed = killer.await.unwrap();
-    assert!(killed > 5, "{killed} sessions were killed");
+    let killed = soon("the killer's end", killer).await.unwrap();
+    assert!(killed > 20, "{killed} sessions were killed");
     written.sort();
     let last = *written.last().unwrap();
-    let log = changes_to(&mut stores[0].changes(start), last).await.unwrap();
+    let log = changes_to(&mut stores[0].changes(Revision(0)), last).await.unwrap();
     assert_eq!(log.iter().map(|change| change.revision).collect::<Vec<_>>(), written);
     watch::check_log(Default::default(), &log);
 }
