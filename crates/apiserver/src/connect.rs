@@ -36,7 +36,9 @@ fn not_offered(resource: &GroupResource, subresource: &str) -> Status {
     let mut status = Status::method_not_supported(resource, subresource);
     status.code = 501;
     status.reason = "NotImplemented".to_owned();
-    status.message = format!("{resource}/{subresource} is not offered yet: this server does not upgrade connections to websocket or SPDY");
+    status.message = format!(
+        "{resource}/{subresource} is not offered yet: this server does not upgrade connections to websocket or SPDY"
+    );
     status
 }
 
@@ -59,7 +61,9 @@ fn node_target(call: &Call, name: &str) -> Result<Target, Status> {
         found.and_then(|address| object::str_at(address, "/address")).map(str::to_owned)
     };
     let host = of_type("InternalIP").or_else(|| of_type("Hostname")).ok_or_else(|| {
-        Status::service_unavailable(format!("node {name} has not reported an address yet; see kubectl describe node {name}"))
+        Status::service_unavailable(format!(
+            "node {name} has not reported an address yet; see kubectl describe node {name}"
+        ))
     })?;
     let port = object::i64_at(&node, "/status/daemonEndpoints/kubeletEndpoint/Port");
     let port = port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0).unwrap_or(NODE_PORT);

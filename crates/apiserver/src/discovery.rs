@@ -82,7 +82,7 @@ impl Discovery {
 }
 
 /// Answers a path that is no resource.
-pub(crate) fn path(call: &Call) -> Result<Response<Body>, Status> {
+pub(crate) async fn path(call: &Call) -> Result<Response<Body>, Status> {
     if call.method != Method::GET && call.method != Method::HEAD {
         return Err(Status::path_not_found());
     }
@@ -100,11 +100,9 @@ pub(crate) fn path(call: &Call) -> Result<Response<Body>, Status> {
             document(call, &legacy::resources(discovery.group(group)?, version)?)
         }
         ["version"] => Ok(reply::json(StatusCode::OK, &call.server.version.document())),
-        ["metrics"] => Ok(reply::with_type(
-            StatusCode::OK,
-            "text/plain; version=0.0.4; charset=utf-8",
-            call.server.metrics.text(),
-        )),
+        ["metrics"] => {
+            Ok(reply::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", call.server.metrics.text()))
+        }
         ["openapi", "v3", ..] => call.server.openapi.answer(call, &parts[2..]),
         ["openid", "v1", "jwks"] => {
             let keys = call.server.tokens.jwks().to_string();
@@ -114,7 +112,7 @@ pub(crate) fn path(call: &Call) -> Result<Response<Body>, Status> {
             let document = call.server.tokens.openid_configuration("/openid/v1/jwks");
             Ok(reply::json(StatusCode::OK, &document))
         }
-        _ if health::is_health(path) => health::answer(call),
+        _ if health::is_health(path) => health::answer(call).await,
         _ => Err(Status::path_not_found()),
     }
 }

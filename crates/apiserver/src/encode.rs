@@ -35,7 +35,8 @@ pub(crate) fn value(media: Media, type_name: &str, value: &Value) -> Result<Body
 
 fn protobuf_value(type_name: &str, value: &Value) -> Result<Vec<u8>, Status> {
     let schema = sampan_api::schema();
-    let type_ = schema.get(type_name).ok_or_else(|| Status::internal(format!("the schema does not know {type_name}")))?;
+    let type_ =
+        schema.get(type_name).ok_or_else(|| Status::internal(format!("the schema does not know {type_name}")))?;
     let raw = protobuf::encode(schema, type_, value).map_err(unencodable)?;
     let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
     Ok(protobuf::envelope::wrap(text("apiVersion"), text("kind"), &raw))

@@ -1,5 +1,8 @@
 //! `/healthz`, `/livez`, `/readyz`: one line each, or every check with `?verbose`; single checks below.
 
+use std::time::Duration;
+
+use futures::future::BoxFuture;
 use http::{Response, StatusCode};
 use sampan_meta::Status;
 
@@ -8,19 +11,30 @@ use crate::pipeline::Call;
 use crate::reply;
 use crate::server::ApiServer;
 
-/// A named question to the server. `Err` says why the answer is no; it is told to those who may see it, the log, and never in detail
-/// to strangers.
+/// How long the store may take to answer; upstream's etcd check waits as long.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A named question to the server; `Err` says why the answer is no.
 struct Check {
     name: &'static str,
     /// A process that fails it is of no use and may be restarted; others only should get no traffic.
     vital: bool,
-    ask: fn(&ApiServer) -> Result<(), String>,
+    ask: for<'a> fn(&'a ApiServer) -> BoxFuture<'a, Result<(), String>>,
 }
 
 const CHECKS: [Check; 2] = [
-    Check { name: "ping", vital: true, ask: |_| Ok(()) },
-    Check { name: "store", vital: false, ask: |server| if server.registry.cache().healthy().is_ok() { Ok(()) } else { Err("the store does not answer".into()) } },
+    Check { name: "ping", vital: true, ask: |_| Box::pin(std::future::ready(Ok(()))) },
+    Check { name: "store", vital: false, ask: |server| Box::pin(store(server)) },
 ];
+
+/// The store answers, and the cache follows it.
+async fn store(server: &ApiServer) -> Result<(), String> {
+    let cache = server.registry.cache();
+    cache.healthy().map_err(|error| error.to_string())?;
+    let answer = tokio::time::timeout(PATIENCE, cache.fresh()).await;
+    answer.map_err(|_| "the store does not answer".to_owned())?.map_err(|error| error.to_string())?;
+    Ok(())
+}
 
 /// True if the path is one of the three or below.
 pub(crate) fn is_health(path: &str) -> bool {
@@ -28,7 +42,7 @@ pub(crate) fn is_health(path: &str) -> bool {
 }
 
 /// Answers 200 if every check holds, else 500 with what does not.
-pub(crate) fn answer(call: &Call) -> Result<Response<Body>, Status> {
+pub(crate) async fn answer(call: &Call) -> Result<Response<Body>, Status> {
     let mut parts = call.attributes.path.split('/').skip(1);
     let endpoint = parts.next().unwrap_or_default();
     let single = parts.next().filter(|name| !name.is_empty());
@@ -40,7 +54,7 @@ pub(crate) fn answer(call: &Call) -> Result<Response<Body>, Status> {
         if endpoint == "livez" && !check.vital && single.is_none() {
             continue;
         }
-        lines += &line(check, &call.server, &excluded, &mut failed);
+        lines += &line(check, &call.server, &excluded, &mut failed).await;
     }
     if !found {
         return Err(Status::path_not_found());
@@ -54,12 +68,12 @@ pub(crate) fn answer(call: &Call) -> Result<Response<Body>, Status> {
     Ok(reply::text(StatusCode::OK, body))
 }
 
-fn line(check: &Check, server: &ApiServer, excluded: &[&str], failed: &mut Vec<&'static str>) -> String {
+async fn line(check: &Check, server: &ApiServer, excluded: &[&str], failed: &mut Vec<&'static str>) -> String {
     let name = check.name;
     if excluded.contains(&name) {
         return format!("[+]{name} excluded: ok\n");
     }
-    match (check.ask)(server) {
+    match (check.ask)(server).await {
         Ok(()) => format!("[+]{name} ok\n"),
         Err(why) => {
             failed.push(name);

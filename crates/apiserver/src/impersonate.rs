@@ -15,7 +15,9 @@ pub(crate) fn resolve(server: &ApiServer, user: User, headers: &HeaderMap) -> Re
         return Ok(user);
     }
     let Some(mut other) = named(headers)? else {
-        return Err(Status::bad_request("requested impersonation of groups, a uid or extra without a user: send Impersonate-User"));
+        return Err(Status::bad_request(
+            "requested impersonation of groups, a uid or extra without a user: send Impersonate-User",
+        ));
     };
     for attributes in questions(&user, &other) {
         server.authorizer.check(&attributes)?;
@@ -59,7 +61,7 @@ fn questions(user: &User, other: &User) -> Vec<Attributes> {
         resource_request: true,
         ..Attributes::default()
     };
-    let mut questions = match other.name.strip_prefix(SERVICE_ACCOUNT_USER_PREFIX).and_then(|rest| rest.split_once(':')) {
+    let mut questions = match service_account(other) {
         Some((namespace, name)) => vec![ask("", "serviceaccounts", "", namespace, name)],
         None => vec![ask("", "users", "", "", &other.name)],
     };
@@ -73,14 +75,18 @@ fn questions(user: &User, other: &User) -> Vec<Attributes> {
     questions
 }
 
+/// Namespace and name, if the user is a service account.
+fn service_account(user: &User) -> Option<(&str, &str)> {
+    user.name.strip_prefix(SERVICE_ACCOUNT_USER_PREFIX)?.split_once(':')
+}
+
 /// Groups that come with being somebody: a service account's, and everybody's but the anonymous.
 fn complete_groups(user: &mut User) {
-    if let Some((namespace, name)) = user.name.strip_prefix(SERVICE_ACCOUNT_USER_PREFIX).and_then(|rest| rest.split_once(':')) {
-        if user.groups.is_empty() {
-            user.groups = User::service_account(namespace, name).groups;
-        }
+    if let Some((namespace, name)) = service_account(user).filter(|_| user.groups.is_empty()) {
+        user.groups = User::service_account(namespace, name).groups;
     }
-    let own = if user.name == sampan_api::request::ANONYMOUS { sampan_api::request::UNAUTHENTICATED } else { AUTHENTICATED };
+    let own =
+        if user.name == sampan_api::request::ANONYMOUS { sampan_api::request::UNAUTHENTICATED } else { AUTHENTICATED };
     if !user.in_group(own) {
         user.groups.push(own.to_owned());
     }

@@ -24,7 +24,7 @@ const HEADERS: Duration = Duration::from_secs(15);
 /// HTTP/2 peers are asked for a sign of life this often and dropped if none comes in the same time.
 const ALIVE: Duration = Duration::from_secs(30);
 /// Bytes of a request head; a bearer token and a long selector fit many times.
-const HEAD_BYTES: usize = 64 * 1024;
+const HEAD_BYTES: u32 = 64 * 1024;
 /// Requests at once on one HTTP/2 connection, upstream's `--http2-max-streams-per-connection`.
 const STREAMS: u32 = 250;
 /// Connections at once; further ones wait in the kernel's queue.
@@ -46,7 +46,8 @@ pub(crate) async fn serve(
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let connections = TaskTracker::new();
     while let Some((stream, place)) = accept(&listener, &places, &shutdown).await? {
-        let connection = Connection { server: Arc::clone(&server), acceptor: acceptor.clone(), closing: shutdown.child_token() };
+        let connection =
+            Connection { server: Arc::clone(&server), acceptor: acceptor.clone(), closing: shutdown.child_token() };
         connections.spawn(connection.run(stream, place));
     }
     connections.close();
@@ -130,12 +131,17 @@ impl Connection {
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(HEAD_BYTES).pipeline_flush(true);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .max_buf_size(HEAD_BYTES as usize)
+        .pipeline_flush(true);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEAD_BYTES as u32)
+        .max_header_list_size(HEAD_BYTES)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
         .keep_alive_interval(ALIVE)

@@ -82,7 +82,12 @@ impl Metrics {
         let mut out = String::new();
         self.gauges(&mut out);
         let all = self.series.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        head(&mut out, "apiserver_request_total", "counter", "Requests by what they asked for and the code of the answer.");
+        head(
+            &mut out,
+            "apiserver_request_total",
+            "counter",
+            "Requests by what they asked for and the code of the answer.",
+        );
         for (asked, series) in &*all {
             for (code, count) in &series.codes {
                 line(&mut out, "apiserver_request_total", asked, &format!(",code=\"{code}\""), count);
@@ -119,9 +124,12 @@ fn head(out: &mut String, name: &str, kind: &str, help: &str) {
 fn line(out: &mut String, name: &str, asked: &Asked, more: &str, value: impl std::fmt::Display) {
     let Asked { verb, group, version, resource, subresource } = asked;
     let verb = verb.to_ascii_uppercase();
-    push(out, format_args!(
-        "{name}{{verb=\"{verb}\",group=\"{group}\",version=\"{version}\",resource=\"{resource}\",subresource=\"{subresource}\"{more}}} {value}\n"
-    ));
+    push(
+        out,
+        format_args!(
+            "{name}{{verb=\"{verb}\",group=\"{group}\",version=\"{version}\",resource=\"{resource}\",subresource=\"{subresource}\"{more}}} {value}\n"
+        ),
+    );
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {

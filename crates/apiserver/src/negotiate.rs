@@ -112,7 +112,8 @@ fn parse_shape(convert: &str, group: &str, version: &str) -> Option<Shape> {
 }
 
 fn parse_quality(text: &str) -> Option<u16> {
-    let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+    let text = text.trim();
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let thousandths: u16 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
     let quality = whole.parse::<u16>().ok()?.checked_mul(1000)?.checked_add(thousandths)?;
     (1..=1000).contains(&quality).then_some(quality)
@@ -139,7 +140,10 @@ mod tests {
         check("application/vnd.kubernetes.protobuf,application/json", "Protobuf Whole");
         check("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", "Json Table { beta: false }");
         check("application/json;as=Table;v=v9;g=meta.k8s.io,application/json", "Json Whole");
-        check("application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json", "Protobuf MetadataList");
+        check(
+            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",
+            "Protobuf MetadataList",
+        );
         check("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/yaml", "Yaml Whole");
         check("application/json;q=0.5,application/yaml", "Yaml Whole");
         check("application/yaml;q=0.5,application/json;q=0.9", "Json Whole");

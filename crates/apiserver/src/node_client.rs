@@ -66,7 +66,11 @@ impl NodeClient {
     }
 
     /// Sends a request whose URI has a path only. Dropping the answer's body ends the connection.
-    pub(crate) async fn send(&self, target: &Target, request: Request<RequestBody>) -> Result<Response<Body>, ReachError> {
+    pub(crate) async fn send(
+        &self,
+        target: &Target,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Body>, ReachError> {
         let authority = target.authority();
         let connected = tokio::time::timeout(CONNECT, self.connect(target, &authority));
         let stream = connected.await.map_err(|_| ReachError::Timeout(authority.clone()))??;

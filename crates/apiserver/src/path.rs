@@ -93,10 +93,18 @@ fn verb(method: &Method, info: &RequestInfo, query: &Query) -> &'static str {
         Method::DELETE if info.name.is_empty() => "deletecollection",
         Method::DELETE => "delete",
         Method::GET | Method::HEAD if !info.name.is_empty() => {
-            if query.flag("watch") && info.subresource.is_empty() { "watch" } else { "get" }
+            if query.flag("watch") && info.subresource.is_empty() {
+                "watch"
+            } else {
+                "get"
+            }
         }
         Method::GET | Method::HEAD => {
-            if query.flag("watch") { "watch" } else { "list" }
+            if query.flag("watch") {
+                "watch"
+            } else {
+                "list"
+            }
         }
         _ => "",
     }
@@ -137,17 +145,38 @@ mod tests {
         check("PUT /api/v1/namespaces/a/finalize", "resource update /v1 namespaces/finalize ns=a name=a rest=");
         check("DELETE /api/v1/namespaces/a", "resource delete /v1 namespaces/ ns=a name=a rest=");
         check("GET /api/v1/namespaces", "resource list /v1 namespaces/ ns= name= rest=");
-        check("DELETE /apis/apps/v1/namespaces/a/deployments", "resource deletecollection apps/v1 deployments/ ns=a name= rest=");
-        check("PATCH /apis/apps/v1/namespaces/a/deployments/d/scale", "resource patch apps/v1 deployments/scale ns=a name=d rest=");
+        check(
+            "DELETE /apis/apps/v1/namespaces/a/deployments",
+            "resource deletecollection apps/v1 deployments/ ns=a name= rest=",
+        );
+        check(
+            "PATCH /apis/apps/v1/namespaces/a/deployments/d/scale",
+            "resource patch apps/v1 deployments/scale ns=a name=d rest=",
+        );
         check("GET /api/v1/namespaces/a/pods/b:80/proxy/x/y", "resource get /v1 pods/proxy ns=a name=b:80 rest=/x/y");
-        check("GET /api/v1/namespaces/a/pods?fieldSelector=metadata.name%3Dp", "resource list /v1 pods/ ns=a name=p rest=");
+        check(
+            "GET /api/v1/namespaces/a/pods?fieldSelector=metadata.name%3Dp",
+            "resource list /v1 pods/ ns=a name=p rest=",
+        );
         check("GET /api/v1/watch/namespaces/a/pods", "resource watch /v1 pods/ ns=a name= rest=");
-        check("GET /apis/rbac.authorization.k8s.io/v1/clusterroles/system:node", "resource get rbac.authorization.k8s.io/v1 clusterroles/ ns= name=system:node rest=");
+        check(
+            "GET /apis/rbac.authorization.k8s.io/v1/clusterroles/system:node",
+            "resource get rbac.authorization.k8s.io/v1 clusterroles/ ns= name=system:node rest=",
+        );
     }
 
     #[test]
     fn paths_that_are_no_resource_keep_their_method() {
-        for path in ["/version", "/api", "/apis", "/api/v1", "/apis/apps", "/apis/apps/v1", "/apis/apps/v1/", "/openapi/v3/apis/apps/v1"] {
+        for path in [
+            "/version",
+            "/api",
+            "/apis",
+            "/api/v1",
+            "/apis/apps",
+            "/apis/apps/v1",
+            "/apis/apps/v1/",
+            "/openapi/v3/apis/apps/v1",
+        ] {
             check(&format!("GET {path}"), "path get / / ns= name= rest=");
         }
     }

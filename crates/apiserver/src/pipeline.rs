@@ -46,7 +46,11 @@ struct Head {
 }
 
 /// Answers a request, whatever happens.
-pub(crate) async fn handle(server: Arc<ApiServer>, caller: Arc<Caller>, request: Request<RequestBody>) -> Response<Body> {
+pub(crate) async fn handle(
+    server: Arc<ApiServer>,
+    caller: Arc<Caller>,
+    request: Request<RequestBody>,
+) -> Response<Body> {
     let began = Instant::now();
     let (parts, body) = request.into_parts();
     let query = Query::parse(parts.uri.query().unwrap_or_default());
@@ -114,9 +118,9 @@ async fn answer(
     let answer = dispatch(&mut call, body);
     let outcome = match limit {
         None => answer.await,
-        Some(limit) => tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
-            Err(Status::timeout("request did not complete within the allotted timeout", 0))
-        }),
+        Some(limit) => tokio::time::timeout(limit, answer)
+            .await
+            .unwrap_or_else(|_| Err(Status::timeout("request did not complete within the allotted timeout", 0))),
     };
     warnings.append(&mut call.warnings);
     outcome
@@ -127,7 +131,7 @@ fn dispatch(call: &mut Call, body: RequestBody) -> BoxFuture<'_, Result<Response
     if call.attributes.resource_request {
         Box::pin(verbs::resource(call, body))
     } else {
-        Box::pin(std::future::ready(crate::discovery::path(call)))
+        Box::pin(crate::discovery::path(call))
     }
 }
 
@@ -141,7 +145,8 @@ fn identify(server: &ApiServer, caller: &Caller, headers: &HeaderMap) -> Result<
 
 fn attributes(user: User, info: RequestInfo, path: String, query: &Query) -> Attributes {
     let field_selector = query.get("fieldSelector").unwrap_or_default().to_owned();
-    let RequestInfo { verb, group, version, resource, subresource, namespace, name, resource_request, remainder: _ } = info;
+    let RequestInfo { verb, group, version, resource, subresource, namespace, name, resource_request, remainder: _ } =
+        info;
     Attributes {
         user,
         verb,
@@ -185,8 +190,9 @@ fn deadline(query: &Query, most: Duration, sort: Sort) -> Result<Option<Duration
         return Ok(None);
     }
     let Some(text) = query.get("timeout") else { return Ok(Some(most)) };
-    let wanted = duration(text)
-        .ok_or_else(|| Status::bad_request(format!("invalid timeout specified in the request URL: {text:?} is no duration")))?;
+    let wanted = duration(text).ok_or_else(|| {
+        Status::bad_request(format!("invalid timeout specified in the request URL: {text:?} is no duration"))
+    })?;
     Ok(Some(if wanted.is_zero() { most } else { wanted.min(most) }))
 }
 
@@ -199,7 +205,8 @@ fn duration(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let digits = rest.find(|character: char| !character.is_ascii_digit()).filter(|digits| *digits > 0)?;
         let count: u32 = rest[..digits].parse().ok()?;
-        let unit_end = rest[digits..].find(|character: char| character.is_ascii_digit()).map_or(rest.len(), |end| digits + end);
+        let unit_end =
+            rest[digits..].find(|character: char| character.is_ascii_digit()).map_or(rest.len(), |end| digits + end);
         let unit = match &rest[digits..unit_end] {
             "ms" => Duration::from_millis(1),
             "s" => Duration::from_secs(1),
@@ -215,8 +222,19 @@ fn duration(text: &str) -> Option<Duration> {
 
 /// The static words of what was asked for; unknown resources count as none, so that clients cannot make new series.
 fn asked_for(info: &RequestInfo, resource: Option<&Resource>) -> Asked {
-    const VERBS: [&str; 11] =
-        ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "head", "options", "connect"];
+    const VERBS: [&str; 11] = [
+        "get",
+        "list",
+        "watch",
+        "create",
+        "update",
+        "patch",
+        "delete",
+        "deletecollection",
+        "head",
+        "options",
+        "connect",
+    ];
     let verb = VERBS.into_iter().find(|verb| *verb == info.verb).unwrap_or("other");
     let Some(resource) = resource.filter(|_| info.resource_request) else { return Asked { verb, ..Asked::default() } };
     Asked {

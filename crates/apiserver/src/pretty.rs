@@ -67,11 +67,9 @@ mod tests {
 
     #[test]
     fn indented_json_is_what_serde_would_write() {
-        for text in [
-            r#"{"a":{"b":[1,2,{"c":"x,{}\"\\"}],"d":[],"e":{}},"f":null}"#,
-            r#"[]"#,
-            r#"{"n":-1.5,"text":"a:b\\"}"#,
-        ] {
+        for text in
+            [r#"{"a":{"b":[1,2,{"c":"x,{}\"\\"}],"d":[],"e":{}},"f":null}"#, r#"[]"#, r#"{"n":-1.5,"text":"a:b\\"}"#]
+        {
             let value: serde_json::Value = serde_json::from_str(text).unwrap();
             let expected = serde_json::to_string_pretty(&value).unwrap() + "\n";
             assert_eq!(String::from_utf8(indent(text.as_bytes())).unwrap(), expected);

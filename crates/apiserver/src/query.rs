@@ -57,7 +57,9 @@ mod tests {
 
     #[test]
     fn parameters_are_decoded_and_flags_follow_upstream() {
-        let query = Query::parse("labelSelector=app%3Dweb%2Cx+in+%28a%29&watch&pretty=false&command=a&command=b&follow=0&limit=");
+        let query = Query::parse(
+            "labelSelector=app%3Dweb%2Cx+in+%28a%29&watch&pretty=false&command=a&command=b&follow=0&limit=",
+        );
         assert_eq!(query.get("labelSelector"), Some("app=web,x in (a)"));
         assert_eq!(query.all("command").collect::<Vec<_>>(), ["a", "b"]);
         assert!(query.flag("watch") && !query.flag("pretty") && !query.flag("follow") && !query.flag("absent"));

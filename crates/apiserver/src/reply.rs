@@ -40,9 +40,12 @@ pub(crate) fn failure_media(headers: &HeaderMap) -> Media {
 /// A failure as an answer.
 pub(crate) fn failure(status: &Status, media: Media) -> Response<Body> {
     let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = encode::value(media, "apis.meta.v1.Status", &status.to_value()).unwrap_or_else(|_| status.to_value().to_string().into());
+    let body = encode::value(media, "apis.meta.v1.Status", &status.to_value())
+        .unwrap_or_else(|_| status.to_value().to_string().into());
     let mut response = with_type(code, media.content_type(), body);
-    if let Some(seconds) = status.details.as_ref().map(|details| details.retry_after_seconds).filter(|seconds| *seconds > 0) {
+    if let Some(seconds) =
+        status.details.as_ref().map(|details| details.retry_after_seconds).filter(|seconds| *seconds > 0)
+    {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     response

@@ -64,7 +64,18 @@ pub struct ApiServer {
 impl ApiServer {
     /// Puts a server together; nothing is listened on yet.
     pub fn new(options: Options) -> Arc<Self> {
-        let Options { registry, authenticator, authorizer, admission, tokens, clock, entropy, version, node_client, limits } = options;
+        let Options {
+            registry,
+            authenticator,
+            authorizer,
+            admission,
+            tokens,
+            clock,
+            entropy,
+            version,
+            node_client,
+            limits,
+        } = options;
         let discovery = Discovery::new(registry.resources());
         let openapi = OpenApi::new(&discovery);
         Arc::new(Self {

@@ -41,7 +41,9 @@ pub(super) async fn log(call: &Call, resource: &Resource) -> Result<Response<Bod
         .body(RequestBody::new(http_body_util::Empty::new().map_err(|never| match never {})))
         .map_err(Status::internal)?;
     let answer = call.server.nodes.send(&target, request).await.map_err(|error| {
-        Status::service_unavailable(format!("the log of pod {namespace}/{name} lies on node {node}, which cannot be reached: {error}"))
+        Status::service_unavailable(format!(
+            "the log of pod {namespace}/{name} lies on node {node}, which cannot be reached: {error}"
+        ))
     })?;
     if answer.status() != StatusCode::OK {
         return Err(refusal(answer).await);
@@ -95,8 +97,12 @@ fn container(pod: &Value, asked: Option<&str>) -> Result<String, Status> {
     match (asked, &containers[..]) {
         (None, [only]) if init.is_empty() && ephemeral.is_empty() => Ok(only.clone()),
         (None, [only]) => Ok(only.clone()),
-        (None, _) => Err(Status::bad_request(format!("a container name must be specified for pod {pod_name}, {choices}"))),
-        (Some(name), _) if containers.iter().chain(&init).chain(&ephemeral).any(|known| known == name) => Ok(name.to_owned()),
+        (None, _) => {
+            Err(Status::bad_request(format!("a container name must be specified for pod {pod_name}, {choices}")))
+        }
+        (Some(name), _) if containers.iter().chain(&init).chain(&ephemeral).any(|known| known == name) => {
+            Ok(name.to_owned())
+        }
         (Some(name), _) => {
             Err(Status::bad_request(format!("container {name} is not valid for pod {pod_name}, {choices}")))
         }

@@ -40,7 +40,10 @@ pub(super) async fn proxy(call: &Call, resource: &Resource, body: RequestBody) -
     }
     let request = request.header(header::HOST, target.authority()).body(body).map_err(Status::internal)?;
     let answer = call.server.nodes.send(&target, request).await.map_err(|error| {
-        Status::service_unavailable(format!("error trying to reach {} {}: {error}", resource.names.singular, call.attributes.name))
+        Status::service_unavailable(format!(
+            "error trying to reach {} {}: {error}",
+            resource.names.singular, call.attributes.name
+        ))
     })?;
     let (mut head, body) = answer.into_parts();
     head.headers = passed(&head.headers);
@@ -75,7 +78,9 @@ fn address(name: &str) -> Result<Address<'_>, Status> {
         [name] => Ok(Address { tls: false, name, port: "" }),
         [name, port] => Ok(Address { tls: false, name, port }),
         [scheme @ ("http" | "https" | ""), name, port] => Ok(Address { tls: scheme == "https", name, port }),
-        _ => Err(Status::bad_request(format!("invalid proxy request {name:?}: want name, name:port or scheme:name:port"))),
+        _ => Err(Status::bad_request(format!(
+            "invalid proxy request {name:?}: want name, name:port or scheme:name:port"
+        ))),
     }
 }
 

@@ -15,19 +15,45 @@ fn check(text: &str, validation: FieldValidation, expected: Expect) {
 #[test]
 fn unknown_and_repeated_fields_are_told_as_asked() {
     let text = r#"{"spec":{"nodeName":"n","nodeNam":"m"},"metadata":{"name":"a","name":"b"}}"#;
-    check(text, FieldValidation::Ignore, expect![[r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"b"},"spec":{"nodeName":"n"}}"#]]);
-    check(text, FieldValidation::Warn, expect![[r#"
+    check(
+        text,
+        FieldValidation::Ignore,
+        expect![[r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"b"},"spec":{"nodeName":"n"}}"#]],
+    );
+    check(
+        text,
+        FieldValidation::Warn,
+        expect![[r#"
         {"apiVersion":"v1","kind":"Pod","metadata":{"name":"b"},"spec":{"nodeName":"n"}}
         duplicate field "metadata.name"
-        unknown field "spec.nodeNam""#]]);
-    check(text, FieldValidation::Strict, expect![[r#"400 Pod in version "v1" cannot be handled as a Pod: strict decoding error: duplicate field "metadata.name", unknown field "spec.nodeNam""#]]);
+        unknown field "spec.nodeNam""#]],
+    );
+    check(
+        text,
+        FieldValidation::Strict,
+        expect![[
+            r#"400 Pod in version "v1" cannot be handled as a Pod: strict decoding error: duplicate field "metadata.name", unknown field "spec.nodeNam""#
+        ]],
+    );
 }
 
 #[test]
 fn another_kind_or_version_is_refused() {
-    check(r#"{"kind":"Service"}"#, FieldValidation::Warn, expect!["400 the kind in the data (, Kind=Service) does not match the expected kind (v1, Kind=Pod)"]);
-    check(r#"{"apiVersion":"v2","kind":"Pod"}"#, FieldValidation::Warn, expect!["400 the API version in the data (v2) does not match the expected API version (v1)"]);
-    check("[]", FieldValidation::Warn, expect![[r#"400 Pod in version "v1" cannot be handled as a Pod: the body is not an object"#]]);
+    check(
+        r#"{"kind":"Service"}"#,
+        FieldValidation::Warn,
+        expect!["400 the kind in the data (, Kind=Service) does not match the expected kind (v1, Kind=Pod)"],
+    );
+    check(
+        r#"{"apiVersion":"v2","kind":"Pod"}"#,
+        FieldValidation::Warn,
+        expect!["400 the API version in the data (v2) does not match the expected API version (v1)"],
+    );
+    check(
+        "[]",
+        FieldValidation::Warn,
+        expect![[r#"400 Pod in version "v1" cannot be handled as a Pod: the body is not an object"#]],
+    );
 }
 
 #[test]
@@ -38,7 +64,10 @@ fn a_body_that_is_no_json_or_has_wrong_types_is_a_400() {
         assert!(status.message.starts_with("Pod in version \"v1\" cannot be handled as a Pod: "), "{}", status.message);
     }
     let deep = format!("{}{}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
-    assert_eq!(object(deep.as_bytes(), Media::Json, POD, FieldValidation::Ignore, &mut Vec::new()).unwrap_err().code, 400);
+    assert_eq!(
+        object(deep.as_bytes(), Media::Json, POD, FieldValidation::Ignore, &mut Vec::new()).unwrap_err().code,
+        400
+    );
 }
 
 #[test]
@@ -51,7 +80,8 @@ fn protobuf_that_is_cut_or_random_is_a_400() {
 
 #[tokio::test]
 async fn a_body_beyond_the_limit_is_a_413() {
-    let body = || RequestBody::new(http_body_util::Full::new(Bytes::from(vec![0; 100])).map_err(|never| match never {}));
+    let body =
+        || RequestBody::new(http_body_util::Full::new(Bytes::from(vec![0; 100])).map_err(|never| match never {}));
     assert_eq!(read(body(), &HeaderMap::new(), 100).await.unwrap().len(), 100);
     assert_eq!(read(body(), &HeaderMap::new(), 99).await.unwrap_err().code, 413);
     let announced = HeaderMap::from_iter([(header::CONTENT_LENGTH, http::HeaderValue::from_static("1000"))]);

@@ -25,7 +25,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
     options.alias_limits.max_alias_expansions_per_anchor = ALIASES;
     options.duplicate_keys = serde_saphyr::DuplicateKeyPolicy::Error;
     options.with_snippet = false;
-    serde_saphyr::from_slice_with_options(bytes, options).map_err(|error| format!("error converting YAML to JSON: {error}"))
+    serde_saphyr::from_slice_with_options(bytes, options)
+        .map_err(|error| format!("error converting YAML to JSON: {error}"))
 }
 
 #[cfg(test)]

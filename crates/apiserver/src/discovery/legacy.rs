@@ -25,7 +25,8 @@ pub(super) fn group(group: &Group) -> Value {
 }
 
 fn entry(group: &Group) -> Value {
-    let version = |version: &Version| json!({ "groupVersion": group.group_version(version.name), "version": version.name });
+    let version =
+        |version: &Version| json!({ "groupVersion": group.group_version(version.name), "version": version.name });
     let versions: Vec<Value> = group.versions.iter().map(version).collect();
     json!({ "name": group.name, "preferredVersion": versions.first(), "versions": versions })
 }
@@ -73,11 +74,14 @@ fn rows(served: &Served) -> Vec<Value> {
 
 /// `/`: what may be asked, for people who look around.
 pub(super) fn paths(groups: &[Group]) -> Value {
-    let mut paths = vec!["/.well-known/openid-configuration".to_owned(), "/api".into(), "/api/v1".into(), "/apis".into()];
+    let mut paths =
+        vec!["/.well-known/openid-configuration".to_owned(), "/api".into(), "/api/v1".into(), "/apis".into()];
     for group in groups.iter().filter(|group| !group.name.is_empty()) {
         paths.push(format!("/apis/{}", group.name));
         paths.extend(group.versions.iter().map(|version| format!("/apis/{}/{}", group.name, version.name)));
     }
-    paths.extend(["/healthz", "/livez", "/metrics", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"].map(str::to_owned));
+    paths.extend(
+        ["/healthz", "/livez", "/metrics", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"].map(str::to_owned),
+    );
     json!({ "paths": paths })
 }

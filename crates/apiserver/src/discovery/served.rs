@@ -130,7 +130,11 @@ fn stored(resource: &Resource) -> Served {
 pub(crate) fn kind_of(resource: &Resource, subresource: &Subresource) -> (&'static str, &'static str, &'static str) {
     let (group, version, kind) = subresource.kind;
     let kind = if kind.is_empty() { resource.names.kind } else { kind };
-    if (group, version) == (resource.names.group, resource.names.version) { ("", "", kind) } else { (group, version, kind) }
+    if (group, version) == (resource.names.group, resource.names.version) {
+        ("", "", kind)
+    } else {
+        (group, version, kind)
+    }
 }
 
 fn answered(review: &'static Review) -> Served {

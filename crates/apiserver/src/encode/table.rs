@@ -78,12 +78,16 @@ fn row(out: &mut Vec<u8>, cells: &[Cell], object: &Object, include: Include) {
 /// The whole document.
 pub(super) fn document(table: &Table, beta: bool, columns: Columns, list_meta: &Value) -> Vec<u8> {
     let version = if beta { "v1beta1" } else { "v1" };
-    let head = format!("{{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/{version}\",\"metadata\":{list_meta},\"columnDefinitions\":");
+    let head = format!(
+        "{{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/{version}\",\"metadata\":{list_meta},\"columnDefinitions\":"
+    );
     let mut out = Vec::with_capacity(head.len() + table.rows.len() + 1024);
     out.extend_from_slice(head.as_bytes());
     match columns {
         Columns::Known => out.extend_from_slice(b"null"),
-        Columns::Given => serde_json::to_writer(&mut out, &table.columns).expect("writing columns to memory cannot fail"),
+        Columns::Given => {
+            serde_json::to_writer(&mut out, &table.columns).expect("writing columns to memory cannot fail")
+        }
     }
     out.extend_from_slice(b",\"rows\":[");
     out.extend_from_slice(&table.rows);

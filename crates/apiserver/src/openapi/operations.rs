@@ -67,7 +67,13 @@ impl Place<'_> {
     fn operation_id(&self, word: &str, suffix: &str) -> String {
         let group = if self.group.is_empty() { "core" } else { self.group.split('.').next().unwrap_or_default() };
         let scope = if self.served.namespaced { "Namespaced" } else { "" };
-        format!("{word}{}{}{scope}{}{}", capitalized(group), capitalized(self.version), self.served.kind, capitalized(suffix))
+        format!(
+            "{word}{}{}{scope}{}{}",
+            capitalized(group),
+            capitalized(self.version),
+            self.served.kind,
+            capitalized(suffix)
+        )
     }
 
     fn tag(&self) -> String {

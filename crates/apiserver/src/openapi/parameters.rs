@@ -48,7 +48,9 @@ pub(super) fn of_path(namespaced: bool, named: bool) -> Value {
 pub(super) fn of_action(action: &str) -> Value {
     let parameters: Vec<&Parameter> = match action {
         "list" => LIST.iter().collect(),
-        "deletecollection" => LIST.iter().filter(|(name, ..)| !name.contains("atch") || name.ends_with("Match")).chain(&DELETE).collect(),
+        "deletecollection" => {
+            LIST.iter().filter(|(name, ..)| !name.contains("atch") || name.ends_with("Match")).chain(&DELETE).collect()
+        }
         "delete" => DELETE.iter().collect(),
         "post" | "put" => vec![&DRY_RUN, &FIELD_MANAGER, &FIELD_VALIDATION],
         "patch" => vec![&DRY_RUN, &FIELD_MANAGER, &FIELD_VALIDATION, &FORCE],

@@ -39,7 +39,9 @@ pub(super) fn watch(query: &Query) -> Result<WatchOptions, Status> {
 /// A parameter that counts. 400 if it is no number.
 pub(super) fn number(query: &Query, name: &str) -> Result<Option<i64>, Status> {
     let parse = |text: &str| {
-        text.parse::<i64>().map_err(|_| Status::bad_request(format!("invalid value {text:?} for parameter {name}: it must be a number")))
+        text.parse::<i64>().map_err(|_| {
+            Status::bad_request(format!("invalid value {text:?} for parameter {name}: it must be a number"))
+        })
     };
     query.get(name).map(parse).transpose()
 }
@@ -83,7 +85,8 @@ pub(super) fn delete(call: &mut Call, body: &[u8]) -> Result<(DeleteOptions, boo
     }
     let sent_as = decode::media(&call.headers)?;
     let api_version = sampan_meta::GroupVersion::new(&*call.attributes.group, &*call.attributes.version).api_version();
-    let expected = Expected { api_version: &api_version, kind: "DeleteOptions", type_name: "apis.meta.v1.DeleteOptions" };
+    let expected =
+        Expected { api_version: &api_version, kind: "DeleteOptions", type_name: "apis.meta.v1.DeleteOptions" };
     let value = decode::options(body, sent_as, expected, FieldValidation::Warn, &mut call.warnings)?;
     let in_body = value.get("dryRun").and_then(Value::as_array).is_some_and(|values| !values.is_empty());
     if in_body && value["dryRun"].as_array().into_iter().flatten().any(|value| value != "All") {
@@ -115,9 +118,7 @@ fn delete_from_body(value: &Value) -> Result<DeleteOptions, Status> {
 
 fn propagation(policy: Option<&str>, orphan: Option<bool>) -> Result<Option<Propagation>, Status> {
     match (policy, orphan) {
-        (Some(_), Some(_)) => {
-            Err(Status::bad_request("orphanDependents and deletionPropagation cannot be both set"))
-        }
+        (Some(_), Some(_)) => Err(Status::bad_request("orphanDependents and deletionPropagation cannot be both set")),
         (None, None) => Ok(None),
         (None, Some(true)) | (Some("Orphan"), None) => Ok(Some(Propagation::Orphan)),
         (None, Some(false)) | (Some("Background"), None) => Ok(Some(Propagation::Background)),

@@ -43,7 +43,9 @@ pub(super) async fn watch(call: &mut Call, resource: Arc<Resource>) -> Result<Re
     let stream = Watch {
         events,
         frames,
-        farewell: options.allow_bookmarks.then(|| Box::pin(tokio::time::sleep_until(now + limit.saturating_sub(FAREWELL)))),
+        farewell: options
+            .allow_bookmarks
+            .then(|| Box::pin(tokio::time::sleep_until(now + limit.saturating_sub(FAREWELL)))),
         end: Box::pin(tokio::time::sleep_until(now + limit)),
         closing: Box::pin(call.caller.closing.clone().cancelled_owned()),
         over: false,

@@ -45,10 +45,15 @@ pub(super) async fn patch(call: &mut Call, resource: &Resource, body: RequestBod
     let kind = patch_kind(decode::content_type(&call.headers))?;
     let (dry_run, validation) = parameters(call, "PatchOptions")?;
     if call.query.has("force") {
-        return Err(Status::invalid("meta.k8s.io", "PatchOptions", "", vec![sampan_meta::field::forbidden(
-            &sampan_meta::field::Path::new("force"),
-            "may not be specified for non-apply patch",
-        )]));
+        return Err(Status::invalid(
+            "meta.k8s.io",
+            "PatchOptions",
+            "",
+            vec![sampan_meta::field::forbidden(
+                &sampan_meta::field::Path::new("force"),
+                "may not be specified for non-apply patch",
+            )],
+        ));
     }
     let bytes = body_of(call, body).await?;
     let context = context(call, dry_run, validation);
@@ -62,7 +67,12 @@ fn parameters(call: &Call, options: &str) -> Result<(bool, sampan_registry::Fiel
     Ok((decode::dry_run(&call.query, options)?, decode::field_validation(&call.query, options)?))
 }
 
-fn updated(call: &Call, form: crate::negotiate::Form, resource: &Resource, updated: Updated) -> Result<Response<Body>, Status> {
+fn updated(
+    call: &Call,
+    form: crate::negotiate::Form,
+    resource: &Resource,
+    updated: Updated,
+) -> Result<Response<Body>, Status> {
     let code = if updated.created { StatusCode::CREATED } else { StatusCode::OK };
     answer(call, code, form, resource, &updated.object)
 }
@@ -103,8 +113,14 @@ struct SentAs {
 
 impl SentAs {
     fn of(call: &Call, resource: &Resource) -> Self {
-        let own = |kind: &'static str| Self { api_version: resource.api_version(), kind, type_name: resource.type_name.to_owned() };
-        let Some(subresource) = resource.subresource(&call.attributes.subresource) else { return own(resource.names.kind) };
+        let own = |kind: &'static str| Self {
+            api_version: resource.api_version(),
+            kind,
+            type_name: resource.type_name.to_owned(),
+        };
+        let Some(subresource) = resource.subresource(&call.attributes.subresource) else {
+            return own(resource.names.kind);
+        };
         match kind_of(resource, subresource) {
             ("", "", kind) if kind == resource.names.kind => own(kind),
             ("", "", kind) => {

@@ -44,20 +44,32 @@ async fn a_role_allows_what_it_says_from_the_next_request_on() {
 async fn reviews_answer_who_may_what() {
     let cluster = Cluster::start().await;
     let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-    let question = json!({"spec": {"resourceAttributes": {"verb": "list", "resource": "pods", "namespace": "default"}}});
+    let question =
+        json!({"spec": {"resourceAttributes": {"verb": "list", "resource": "pods", "namespace": "default"}}});
     let no = cluster.ask_as(&alice(), &format!("POST {path}\n\n{question}")).await;
-    assert_eq!((no.code, &no.json()["status"]["allowed"], &no.json()["kind"]), (201, &json!(false), &json!("SelfSubjectAccessReview")));
+    assert_eq!(
+        (no.code, &no.json()["status"]["allowed"], &no.json()["kind"]),
+        (201, &json!(false), &json!("SelfSubjectAccessReview"))
+    );
     let yes = cluster.ask(&format!("POST {path}\n\n{question}")).await;
     assert_eq!(yes.json()["status"]["allowed"], true);
     let whoami = cluster.ask_as(&alice(), "POST /apis/authentication.k8s.io/v1/selfsubjectreviews\n\n{}").await.json();
     assert_eq!(whoami["status"]["userInfo"]["username"], "alice");
-    let rules = cluster.ask_as(&alice(), "POST /apis/authorization.k8s.io/v1/selfsubjectrulesreviews\n\n{\"spec\":{\"namespace\":\"default\"}}").await;
+    let rules = cluster
+        .ask_as(
+            &alice(),
+            "POST /apis/authorization.k8s.io/v1/selfsubjectrulesreviews\n\n{\"spec\":{\"namespace\":\"default\"}}",
+        )
+        .await;
     assert!(rules.json()["status"]["resourceRules"].is_array(), "{}", rules.text());
     let subject = json!({"spec": {"user": "alice", "resourceAttributes": {"verb": "get", "resource": "pods"}}});
     let other = cluster.ask(&format!("POST /apis/authorization.k8s.io/v1/subjectaccessreviews\n\n{subject}")).await;
     assert_eq!(other.json()["status"]["allowed"], false);
-    let local = json!({"spec": {"user": "alice", "resourceAttributes": {"verb": "get", "resource": "pods", "namespace": "x"}}});
-    let mismatch = cluster.ask(&format!("POST /apis/authorization.k8s.io/v1/namespaces/y/localsubjectaccessreviews\n\n{local}")).await;
+    let local =
+        json!({"spec": {"user": "alice", "resourceAttributes": {"verb": "get", "resource": "pods", "namespace": "x"}}});
+    let mismatch = cluster
+        .ask(&format!("POST /apis/authorization.k8s.io/v1/namespaces/y/localsubjectaccessreviews\n\n{local}"))
+        .await;
     assert_eq!(mismatch.code, 400, "{}", mismatch.text());
     assert_eq!(cluster.ask(&format!("GET {path}")).await.code, 405);
     assert_eq!(cluster.ask(&format!("POST {path}/x\n\n{question}")).await.code, 404);
@@ -67,12 +79,17 @@ async fn reviews_answer_who_may_what() {
 async fn a_token_is_minted_and_reviewed() {
     let cluster = Cluster::start().await;
     cluster.create("/api/v1/namespaces/default/serviceaccounts", json!({"metadata": {"name": "robot"}})).await;
-    let reply = cluster.ask("POST /api/v1/namespaces/default/serviceaccounts/robot/token\n\n{\"spec\":{\"expirationSeconds\":600}}").await;
+    let reply = cluster
+        .ask("POST /api/v1/namespaces/default/serviceaccounts/robot/token\n\n{\"spec\":{\"expirationSeconds\":600}}")
+        .await;
     assert_eq!(reply.code, 201, "{}", reply.text());
     let token = reply.json()["status"]["token"].as_str().unwrap().to_owned();
     let review = json!({"spec": {"token": token}});
     let answer = cluster.ask(&format!("POST /apis/authentication.k8s.io/v1/tokenreviews\n\n{review}")).await.json();
-    assert_eq!((&answer["status"]["authenticated"], &answer["status"]["user"]["username"]), (&json!(true), &json!("system:serviceaccount:default:robot")));
+    assert_eq!(
+        (&answer["status"]["authenticated"], &answer["status"]["user"]["username"]),
+        (&json!(true), &json!("system:serviceaccount:default:robot"))
+    );
     let none = cluster.ask("POST /api/v1/namespaces/default/serviceaccounts/none/token\n\n{\"spec\":{}}").await;
     assert_eq!(none.code, 404);
 }

@@ -26,8 +26,16 @@ async fn an_object_is_created_read_replaced_and_deleted() {
     assert_eq!((updated.code, &updated.json()["data"]["k"]), (200, &json!("w")));
     let stale = cluster.ask(&format!("PUT {path}/a\n\n{changed}")).await;
     assert_eq!((stale.code, &stale.json()["reason"]), (409, &json!("Conflict")));
-    let deleted = cluster.ask(&format!("DELETE {path}/a\n\n{}", json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}))).await;
-    assert_eq!((deleted.code, &deleted.json()["status"], &deleted.json()["details"]["kind"]), (200, &json!("Success"), &json!("configmaps")));
+    let deleted = cluster
+        .ask(&format!(
+            "DELETE {path}/a\n\n{}",
+            json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"})
+        ))
+        .await;
+    assert_eq!(
+        (deleted.code, &deleted.json()["status"], &deleted.json()["details"]["kind"]),
+        (200, &json!("Success"), &json!("configmaps"))
+    );
     assert_eq!(cluster.ask(&format!("GET {path}/a")).await.code, 404);
 }
 
@@ -36,23 +44,78 @@ async fn failures_are_a_status_in_upstream_s_words() {
     let cluster = Cluster::start().await;
     let path = "/api/v1/namespaces/default/configmaps";
     cluster.create(path, json!({"metadata": {"name": "a"}})).await;
-    check(&cluster, &format!("POST {path}\n\n{}", json!({"metadata": {"name": "a"}})), expect![[r#"409 AlreadyExists configmaps "a" already exists"#]]).await;
+    check(
+        &cluster,
+        &format!("POST {path}\n\n{}", json!({"metadata": {"name": "a"}})),
+        expect![[r#"409 AlreadyExists configmaps "a" already exists"#]],
+    )
+    .await;
     check(&cluster, &format!("GET {path}/none"), expect![[r#"404 NotFound configmaps "none" not found"#]]).await;
-    check(&cluster, "GET /api/v1/nonsense", expect!["404 NotFound the server could not find the requested resource"]).await;
-    check(&cluster, "GET /apis/none/v1/things", expect!["404 NotFound the server could not find the requested resource"]).await;
-    check(&cluster, "GET /api/v1/configmaps/a", expect!["404 NotFound the server could not find the requested resource"]).await;
-    check(&cluster, "GET /api/v1/namespaces/default/nodes", expect!["404 NotFound the server could not find the requested resource"]).await;
+    check(&cluster, "GET /api/v1/nonsense", expect!["404 NotFound the server could not find the requested resource"])
+        .await;
+    check(
+        &cluster,
+        "GET /apis/none/v1/things",
+        expect!["404 NotFound the server could not find the requested resource"],
+    )
+    .await;
+    check(
+        &cluster,
+        "GET /api/v1/configmaps/a",
+        expect!["404 NotFound the server could not find the requested resource"],
+    )
+    .await;
+    check(
+        &cluster,
+        "GET /api/v1/namespaces/default/nodes",
+        expect!["404 NotFound the server could not find the requested resource"],
+    )
+    .await;
     check(&cluster, &format!("POST {path}\n\nnonsense"), expect![[r#"400 BadRequest ConfigMap in version "v1" cannot be handled as a ConfigMap: json parse error: expected ident at line 1 column 2"#]]).await;
     check(&cluster, &format!("POST {path}\n\n"), expect![[r#"400 BadRequest ConfigMap in version "v1" cannot be handled as a ConfigMap: json parse error: EOF while parsing a value at line 1 column 0"#]]).await;
-    check(&cluster, &format!("POST {path}\n\n{}", json!({"kind": "Secret"})), expect!["400 BadRequest the kind in the data (, Kind=Secret) does not match the expected kind (v1, Kind=ConfigMap)"]).await;
+    check(
+        &cluster,
+        &format!("POST {path}\n\n{}", json!({"kind": "Secret"})),
+        expect![
+            "400 BadRequest the kind in the data (, Kind=Secret) does not match the expected kind (v1, Kind=ConfigMap)"
+        ],
+    )
+    .await;
     check(&cluster, &format!("POST {path}\nContent-Type: text/plain\n\nx"), expect!["415 UnsupportedMediaType the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf"]).await;
     check(&cluster, &format!("POST {path}\nAccept: text/html\n\n{{}}"), expect!["406 NotAcceptable only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf"]).await;
     check(&cluster, &format!("POST {path}?dryRun=Some\n\n{{}}"), expect![[r#"422 Invalid CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "Some": supported values: "All""#]]).await;
-    check(&cluster, &format!("POST {path}/a\n\n{{}}"), expect![[r#"405 MethodNotAllowed create is not supported on resources of kind "configmaps""#]]).await;
-    check(&cluster, &format!("GET {path}?limit=many"), expect![[r#"400 BadRequest invalid value "many" for parameter limit: it must be a number"#]]).await;
-    check(&cluster, &format!("GET {path}?labelSelector=%21%21"), expect!["400 BadRequest unable to parse requirement: unable to parse requirement: found '!', expected: identifier"]).await;
-    check(&cluster, &format!("GET {path}?fieldSelector=data.k%3Dv"), expect!["400 BadRequest field label not supported: data.k"]).await;
-    check(&cluster, &format!("GET {path}?timeout=soon"), expect![[r#"400 BadRequest invalid timeout specified in the request URL: "soon" is no duration"#]]).await;
+    check(
+        &cluster,
+        &format!("POST {path}/a\n\n{{}}"),
+        expect![[r#"405 MethodNotAllowed create is not supported on resources of kind "configmaps""#]],
+    )
+    .await;
+    check(
+        &cluster,
+        &format!("GET {path}?limit=many"),
+        expect![[r#"400 BadRequest invalid value "many" for parameter limit: it must be a number"#]],
+    )
+    .await;
+    check(
+        &cluster,
+        &format!("GET {path}?labelSelector=%21%21"),
+        expect![
+            "400 BadRequest unable to parse requirement: unable to parse requirement: found '!', expected: identifier"
+        ],
+    )
+    .await;
+    check(
+        &cluster,
+        &format!("GET {path}?fieldSelector=data.k%3Dv"),
+        expect!["400 BadRequest field label not supported: data.k"],
+    )
+    .await;
+    check(
+        &cluster,
+        &format!("GET {path}?timeout=soon"),
+        expect![[r#"400 BadRequest invalid timeout specified in the request URL: "soon" is no duration"#]],
+    )
+    .await;
     check(&cluster, "POST /api/v1/namespaces/default/pods/p/exec?command=ls\n\n", expect!["501 NotImplemented pods/exec is not offered yet: this server does not upgrade connections to websocket or SPDY"]).await;
 }
 
@@ -112,6 +175,7 @@ async fn a_collection_is_deleted_by_selector() {
     let reply = cluster.ask(&format!("DELETE {path}?labelSelector=app%3Dx")).await;
     assert_eq!((reply.code, reply.json()["items"].as_array().unwrap().len()), (200, 2));
     let left = cluster.ask(&format!("GET {path}")).await.json();
-    let names: Vec<&str> = left["items"].as_array().unwrap().iter().map(|item| item["metadata"]["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        left["items"].as_array().unwrap().iter().map(|item| item["metadata"]["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["c"]);
 }

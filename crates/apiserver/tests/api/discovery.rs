@@ -17,7 +17,11 @@ fn entries(document: &Value) -> BTreeMap<String, Value> {
         let name = group["metadata"]["name"].as_str().unwrap_or_default();
         for version in group["versions"].as_array().unwrap() {
             for resource in version["resources"].as_array().unwrap() {
-                let key = format!("{name}/{} {}", version["version"].as_str().unwrap(), resource["resource"].as_str().unwrap());
+                let key = format!(
+                    "{name}/{} {}",
+                    version["version"].as_str().unwrap(),
+                    resource["resource"].as_str().unwrap()
+                );
                 entries.insert(key, resource.clone());
             }
         }
@@ -55,11 +59,18 @@ async fn aggregated_documents_are_tagged_and_not_sent_twice() {
     let cluster = Cluster::start().await;
     for path in ["/api", "/apis"] {
         let reply = cluster.ask(&format!("GET {path}?timeout=32s\n{AGGREGATED}")).await;
-        assert_eq!(reply.header("content-type"), "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+        assert_eq!(
+            reply.header("content-type"),
+            "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+        );
         assert_eq!((reply.json()["kind"].clone(), reply.header("vary")), (json!("APIGroupDiscoveryList"), "Accept"));
         let again = cluster.ask(&format!("GET {path}\n{AGGREGATED}\nIf-None-Match: {}", reply.header("etag"))).await;
         assert_eq!((again.code, again.body.len(), again.header("etag")), (304, 0, reply.header("etag")));
-        let beta = cluster.ask(&format!("GET {path}\nAccept: application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList")).await;
+        let beta = cluster
+            .ask(&format!(
+                "GET {path}\nAccept: application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
+            ))
+            .await;
         assert_eq!(beta.json()["apiVersion"], "apidiscovery.k8s.io/v2beta1");
     }
 }
@@ -71,7 +82,10 @@ async fn the_old_documents_agree() {
     let core = cluster.ask("GET /api/v1").await.json();
     assert_eq!((&core["kind"], &core["groupVersion"]), (&json!("APIResourceList"), &json!("v1")));
     let pods = core["resources"].as_array().unwrap().iter().find(|row| row["name"] == "pods").unwrap();
-    assert_eq!((&pods["shortNames"], &pods["namespaced"], &pods["kind"]), (&json!(["po"]), &json!(true), &json!("Pod")));
+    assert_eq!(
+        (&pods["shortNames"], &pods["namespaced"], &pods["kind"]),
+        (&json!(["po"]), &json!(true), &json!("Pod"))
+    );
     assert!(core["resources"].as_array().unwrap().iter().any(|row| row["name"] == "pods/log"));
     let groups = cluster.ask("GET /apis").await.json();
     let apps = groups["groups"].as_array().unwrap().iter().find(|group| group["name"] == "apps").unwrap();

@@ -81,7 +81,8 @@ async fn a_protobuf_list_holds_every_object() {
 async fn yaml_comes_in_and_goes_out() {
     let cluster = Cluster::start().await;
     let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  k: 'yes'\n";
-    let reply = cluster.ask(&format!("POST {PATH}\nContent-Type: application/yaml\nAccept: application/yaml\n\n{yaml}")).await;
+    let reply =
+        cluster.ask(&format!("POST {PATH}\nContent-Type: application/yaml\nAccept: application/yaml\n\n{yaml}")).await;
     assert_eq!((reply.code, reply.header("content-type")), (201, "application/yaml"), "{}", reply.text());
     let read: Value = serde_saphyr::from_str(&reply.text()).unwrap();
     assert_eq!((&read["data"]["k"], &read["kind"]), (&json!("yes"), &json!("ConfigMap")));
@@ -91,11 +92,23 @@ async fn yaml_comes_in_and_goes_out() {
 async fn metadata_alone_is_cut_from_the_object() {
     let cluster = Cluster::start().await;
     cluster.create(PATH, json!({"metadata": {"name": "a", "labels": {"x": "y"}}, "data": {"k": "v"}})).await;
-    let reply = cluster.ask(&format!("GET {PATH}/a\nAccept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")).await.json();
-    assert_eq!((&reply["kind"], &reply["apiVersion"], &reply["metadata"]["labels"]["x"]), (&json!("PartialObjectMetadata"), &json!("meta.k8s.io/v1"), &json!("y")));
+    let reply = cluster
+        .ask(&format!("GET {PATH}/a\nAccept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"))
+        .await
+        .json();
+    assert_eq!(
+        (&reply["kind"], &reply["apiVersion"], &reply["metadata"]["labels"]["x"]),
+        (&json!("PartialObjectMetadata"), &json!("meta.k8s.io/v1"), &json!("y"))
+    );
     assert!(reply.get("data").is_none());
-    let list = cluster.ask(&format!("GET {PATH}\nAccept: application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1")).await.json();
-    assert_eq!((&list["kind"], &list["items"][0]["kind"]), (&json!("PartialObjectMetadataList"), &json!("PartialObjectMetadata")));
+    let list = cluster
+        .ask(&format!("GET {PATH}\nAccept: application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"))
+        .await
+        .json();
+    assert_eq!(
+        (&list["kind"], &list["items"][0]["kind"]),
+        (&json!("PartialObjectMetadataList"), &json!("PartialObjectMetadata"))
+    );
 }
 
 #[tokio::test]
@@ -103,7 +116,9 @@ async fn large_answers_are_compressed_for_those_who_take_it() {
     use std::io::Read as _;
     let cluster = Cluster::start().await;
     for index in 0..30 {
-        cluster.create(PATH, json!({"metadata": {"name": format!("c{index}")}, "data": {"k": "v".repeat(10_000)}})).await;
+        cluster
+            .create(PATH, json!({"metadata": {"name": format!("c{index}")}, "data": {"k": "v".repeat(10_000)}}))
+            .await;
     }
     let plain = cluster.ask(&format!("GET {PATH}")).await;
     let small = cluster.ask(&format!("GET {PATH}/c1\nAccept-Encoding: gzip")).await;

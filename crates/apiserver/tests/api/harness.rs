@@ -10,7 +10,7 @@ use sampan_api::request::{Lister, MASTERS, User};
 use sampan_apiserver::{ApiServer, Body, Limits, Options, Version};
 use sampan_meta::{Clock, Entropy, SeededEntropy};
 use sampan_registry::Registry;
-use sampan_store::MemoryStore;
+use sampan_store::{MemoryStore, Store};
 use serde_json::Value;
 use tower::Service as _;
 
@@ -29,8 +29,7 @@ pub struct Cluster {
     pub registry: Arc<Registry>,
     pub authority: Authority,
     pub clock: Arc<dyn Clock>,
-    pub directory: tempfile::TempDir,
-    pub store: Arc<MemoryStore>,
+    _directory: tempfile::TempDir,
 }
 
 impl Cluster {
@@ -39,10 +38,13 @@ impl Cluster {
     }
 
     pub async fn with_limits(limits: Limits) -> Self {
+        Self::over(Arc::new(MemoryStore::new(Arc::new(WallClock))), limits).await
+    }
+
+    pub async fn over(store: Arc<dyn Store>, limits: Limits) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(7));
         let directory = tempfile::tempdir().unwrap();
-        let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
         let options = sampan_registry::Options {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
@@ -50,7 +52,7 @@ impl Cluster {
             node_ports: 30000..=32767,
             cache: Default::default(),
         };
-        let registry = Registry::open(store.clone(), options).await.unwrap();
+        let registry = Registry::open(store, options).await.unwrap();
         for object in bootstrap::objects() {
             registry.ensure(object).await.unwrap();
         }
@@ -86,7 +88,7 @@ impl Cluster {
             node_client: Some(Arc::new(node_client)),
             limits,
         });
-        Self { server, registry, authority, clock, directory, store }
+        Self { server, registry, authority, clock, _directory: directory }
     }
 
     /// Asks as a member of `system:masters`.
@@ -165,7 +167,12 @@ impl Reply {
         let status = self.json();
         assert_eq!(status["kind"], "Status", "{status}");
         assert_eq!(status["code"], self.code, "{status}");
-        format!("{} {} {}", self.code, status["reason"].as_str().unwrap_or_default(), status["message"].as_str().unwrap_or_default())
+        format!(
+            "{} {} {}",
+            self.code,
+            status["reason"].as_str().unwrap_or_default(),
+            status["message"].as_str().unwrap_or_default()
+        )
     }
 }
 

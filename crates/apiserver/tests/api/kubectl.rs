@@ -97,7 +97,10 @@ async fn kubectl_finds_a_cluster() {
 async fn kubectl_creates_applies_changes_and_deletes() {
     let Some(kubectl) = Kubectl::start().await else { return };
     assert_eq!(kubectl.run("create ns shop", "").await, "namespace/shop created\n");
-    assert_eq!(kubectl.run("create configmap colours --from-literal=a=red -n shop", "").await, "configmap/colours created\n");
+    assert_eq!(
+        kubectl.run("create configmap colours --from-literal=a=red -n shop", "").await,
+        "configmap/colours created\n"
+    );
     assert_eq!(kubectl.run("get cm colours -n shop -o jsonpath={.data.a}", "").await, "red");
     assert_eq!(kubectl.run("create sa robot -n shop", "").await, "serviceaccount/robot created\n");
     assert!(kubectl.run("create token robot -n shop", "").await.starts_with("ey"));
@@ -106,15 +109,26 @@ async fn kubectl_creates_applies_changes_and_deletes() {
     let changed = MANIFEST.replace("blue", "green").replace("replicas: 2", "replicas: 3");
     let applied = kubectl.run("apply -f - -n shop", &changed).await;
     assert_eq!(applied, "deployment.apps/web configured\nconfigmap/settings configured\n");
-    assert_eq!(kubectl.run("apply -f - -n shop", &changed).await, "deployment.apps/web unchanged\nconfigmap/settings unchanged\n");
+    assert_eq!(
+        kubectl.run("apply -f - -n shop", &changed).await,
+        "deployment.apps/web unchanged\nconfigmap/settings unchanged\n"
+    );
     assert_eq!(kubectl.run("scale deploy/web --replicas=5 -n shop", "").await, "deployment.apps/web scaled\n");
-    assert_eq!(kubectl.run("set image deploy/web c=registry.example/web:2 -n shop", "").await, "deployment.apps/web image updated\n");
+    assert_eq!(
+        kubectl.run("set image deploy/web c=registry.example/web:2 -n shop", "").await,
+        "deployment.apps/web image updated\n"
+    );
     assert_eq!(kubectl.run("label deploy/web tier=front -n shop", "").await, "deployment.apps/web labeled\n");
     let deployments = kubectl.run("get deploy -o wide -n shop -l tier=front", "").await;
     assert!(deployments.contains("0/5") && deployments.contains("registry.example/web:2"), "{deployments}");
     assert!(kubectl.run("describe deploy web -n shop", "").await.contains("registry.example/web:2"));
     assert_eq!(kubectl.run("delete cm settings -n shop", "").await, "configmap \"settings\" deleted\n");
-    assert!(kubectl.fails("get cm settings -n shop", "").await.contains("Error from server (NotFound): configmaps \"settings\" not found"));
+    assert!(
+        kubectl
+            .fails("get cm settings -n shop", "")
+            .await
+            .contains("Error from server (NotFound): configmaps \"settings\" not found")
+    );
     let typo = MANIFEST.replace("replicas: 2", "replica: 2");
     assert!(kubectl.fails("apply -f - -n shop", &typo).await.contains("unknown field \"spec.replica\""));
     kubectl.listening.shutdown.cancel();

@@ -20,9 +20,12 @@ type Lines = mpsc::UnboundedReceiver<Result<Frame<Bytes>, std::io::Error>>;
 
 /// What the stand-in does with a request: answers its path, or sends lines until they end.
 async fn serve_node(cluster: &Cluster, lines: Option<Lines>) -> u16 {
-    let subject = Subject { alternative_names: vec!["127.0.0.1".into()], purpose: Purpose::Server, ..Subject::node("n1") };
+    let subject =
+        Subject { alternative_names: vec!["127.0.0.1".into()], purpose: Purpose::Server, ..Subject::node("n1") };
     let identity = cluster.authority.issue(&subject).unwrap();
-    let config = server_config(ServerCertificate::new(&identity).unwrap(), &Clients::NotAsked, Arc::clone(&cluster.clock)).unwrap();
+    let config =
+        server_config(ServerCertificate::new(&identity).unwrap(), &Clients::NotAsked, Arc::clone(&cluster.clock))
+            .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let lines = Arc::new(tokio::sync::Mutex::new(lines));
@@ -32,7 +35,8 @@ async fn serve_node(cluster: &Cluster, lines: Option<Lines>) -> u16 {
             tokio::spawn(async move {
                 let stream = acceptor.accept(stream).await.unwrap();
                 let service = service_fn(move |request: Request<Incoming>| answer(request, lines.clone()));
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                let _ =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             });
         }
     });
@@ -124,11 +128,25 @@ async fn a_log_that_cannot_be_had_says_why() {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     with_pod(&cluster, port).await;
     let unreachable = cluster.ask(&format!("GET {LOG}")).await;
-    assert!(unreachable.failure().starts_with("503 ServiceUnavailable the log of pod default/p lies on node n1, which cannot be reached"), "{}", unreachable.text());
+    assert!(
+        unreachable
+            .failure()
+            .starts_with("503 ServiceUnavailable the log of pod default/p lies on node n1, which cannot be reached"),
+        "{}",
+        unreachable.text()
+    );
     let containers = json!([{"name": "c", "image": "i"}]);
-    cluster.create("/api/v1/namespaces/default/pods", json!({"metadata": {"name": "q"}, "spec": {"containers": containers}})).await;
+    cluster
+        .create(
+            "/api/v1/namespaces/default/pods",
+            json!({"metadata": {"name": "q"}, "spec": {"containers": containers}}),
+        )
+        .await;
     let unscheduled = cluster.ask("GET /api/v1/namespaces/default/pods/q/log").await;
-    assert_eq!(unscheduled.failure(), "400 BadRequest container \"c\" in pod \"q\" is waiting to start: the pod is not yet scheduled to a node");
+    assert_eq!(
+        unscheduled.failure(),
+        "400 BadRequest container \"c\" in pod \"q\" is waiting to start: the pod is not yet scheduled to a node"
+    );
 }
 
 #[tokio::test]

@@ -1,11 +1,19 @@
 //! The API as clients see it: HTTP in, HTTP out, through the real server, registry and access over the memory store.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "everything here is a test, helpers included; what is skipped is printed"
+)]
+
 mod access;
 mod create;
 mod discovery;
 mod encodings;
 mod harness;
 mod health;
+mod in_process;
 mod kubectl;
 mod lists;
 mod logs;

@@ -47,15 +47,21 @@ async fn a_patch_of_every_kind_says_that_it_validates_fields() {
     let cluster = Cluster::start().await;
     let document = cluster.ask("GET /openapi/v3/apis/apps/v1").await.json();
     let patch = &document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"];
-    assert_eq!(patch["x-kubernetes-group-version-kind"], json!({"group": "apps", "version": "v1", "kind": "Deployment"}));
+    assert_eq!(
+        patch["x-kubernetes-group-version-kind"],
+        json!({"group": "apps", "version": "v1", "kind": "Deployment"})
+    );
     assert_eq!(patch["x-kubernetes-action"], "patch");
-    let parameters: Vec<&str> = patch["parameters"].as_array().unwrap().iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
+    let parameters: Vec<&str> =
+        patch["parameters"].as_array().unwrap().iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
     assert_eq!(parameters, ["dryRun", "fieldManager", "fieldValidation", "force"]);
     let list = &document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments"]["get"];
     assert_eq!(list["x-kubernetes-action"], "list");
     let schemas = document["components"]["schemas"].as_object().unwrap();
     let deployment = schemas.values().find(|schema| {
-        schema["x-kubernetes-group-version-kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"] == "Deployment"))
+        schema["x-kubernetes-group-version-kind"]
+            .as_array()
+            .is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"] == "Deployment"))
     });
     assert!(deployment.is_some(), "explain finds a kind by its group, version and kind");
 }

@@ -31,7 +31,8 @@ async fn allow_alice(cluster: &Cluster) -> User {
 
 #[tokio::test]
 async fn beyond_its_places_a_server_answers_429_and_lets_masters_in() {
-    let cluster = Cluster::with_limits(Limits { writes: 1, wait: Duration::from_millis(20), ..Limits::default() }).await;
+    let cluster =
+        Cluster::with_limits(Limits { writes: 1, wait: Duration::from_millis(20), ..Limits::default() }).await;
     let alice = allow_alice(&cluster).await;
     let stuck = Request::post(PATH).body(endless()).unwrap();
     let stuck = tokio::spawn(cluster.server.service_as(alice.clone()).call(stuck));

@@ -25,8 +25,12 @@ async fn creates_per_second_with_32_clients() {
                     if index >= COUNT {
                         return;
                     }
-                    let body = format!("{{\"metadata\":{{\"name\":\"c{index}\"}},\"data\":{{\"k\":\"{}\"}}}}", "v".repeat(1000));
-                    let request = Request::post("/api/v1/namespaces/default/configmaps").body(Full::<Bytes>::from(body)).unwrap();
+                    let body = format!(
+                        "{{\"metadata\":{{\"name\":\"c{index}\"}},\"data\":{{\"k\":\"{}\"}}}}",
+                        "v".repeat(1000)
+                    );
+                    let request =
+                        Request::post("/api/v1/namespaces/default/configmaps").body(Full::<Bytes>::from(body)).unwrap();
                     let response = service.call(request).await.unwrap();
                     assert_eq!(response.status(), 201);
                     response.into_body().collect().await.unwrap();

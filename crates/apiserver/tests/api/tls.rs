@@ -32,7 +32,10 @@ pub struct Listening {
 impl Listening {
     pub async fn start() -> Self {
         let cluster = Cluster::start().await;
-        let subject = Subject { alternative_names: vec!["127.0.0.1".into(), "localhost".into()], ..Subject::client("kube-apiserver", &[]) };
+        let subject = Subject {
+            alternative_names: vec!["127.0.0.1".into(), "localhost".into()],
+            ..Subject::client("kube-apiserver", &[])
+        };
         let subject = Subject { purpose: sampan_access::pki::Purpose::Server, ..subject };
         let identity = cluster.authority.issue(&subject).unwrap();
         let clients = Clients::May(vec![cluster.authority.certificate().clone()]);
@@ -55,10 +58,16 @@ impl Listening {
         TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
     }
 
-    async fn ask(&self, identity: Option<&Identity>, protocol: &str, request: Request<Empty<Bytes>>) -> Response<Incoming> {
+    async fn ask(
+        &self,
+        identity: Option<&Identity>,
+        protocol: &str,
+        request: Request<Empty<Bytes>>,
+    ) -> Response<Incoming> {
         let io = TokioIo::new(self.connect(identity, protocol).await);
         if protocol == "h2" {
-            let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+            let (mut sender, connection) =
+                hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
             tokio::spawn(connection);
             return sender.send_request(request).await.unwrap();
         }

@@ -41,7 +41,11 @@ async fn leaving_a_selector_is_a_deletion() {
     cluster.create(PATH, json!({"metadata": {"name": "a", "labels": {"app": "x"}}})).await;
     let mut watch = cluster.open(&format!("{PATH}?watch=1&labelSelector=app%3Dx")).await;
     assert_eq!(watch.told().await, "ADDED a");
-    let patch = |app: &str| format!("PATCH {PATH}/a\nContent-Type: application/merge-patch+json\n\n{{\"metadata\":{{\"labels\":{{\"app\":\"{app}\"}}}}}}");
+    let patch = |app: &str| {
+        format!(
+            "PATCH {PATH}/a\nContent-Type: application/merge-patch+json\n\n{{\"metadata\":{{\"labels\":{{\"app\":\"{app}\"}}}}}}"
+        )
+    };
     cluster.ask(&patch("y")).await;
     cluster.ask(&patch("x")).await;
     assert_eq!(watch.told().await, "DELETED a");
@@ -68,7 +72,8 @@ async fn a_watch_list_closes_its_beginning_with_a_bookmark() {
 #[tokio::test]
 async fn a_last_bookmark_comes_before_the_end() {
     let cluster = Cluster::start().await;
-    let mut watch = cluster.open(&format!("{PATH}?watch=1&allowWatchBookmarks=true&timeoutSeconds=1&resourceVersion=1")).await;
+    let mut watch =
+        cluster.open(&format!("{PATH}?watch=1&allowWatchBookmarks=true&timeoutSeconds=1&resourceVersion=1")).await;
     assert_eq!(watch.told().await, "BOOKMARK ");
     assert_eq!(watch.told().await, "END");
 }
@@ -81,11 +86,17 @@ async fn table_watches_name_their_columns_once() {
     let headers = HeaderMap::from_iter([(header::ACCEPT, accept)]);
     let mut watch = cluster.open_with(&format!("{PATH}?watch=1"), headers).await;
     let first = watch.event().await.unwrap();
-    assert_eq!((&first["type"], &first["object"]["kind"], &first["object"]["rows"][0]["cells"][0]), (&json!("ADDED"), &json!("Table"), &json!("a")));
+    assert_eq!(
+        (&first["type"], &first["object"]["kind"], &first["object"]["rows"][0]["cells"][0]),
+        (&json!("ADDED"), &json!("Table"), &json!("a"))
+    );
     assert!(first["object"]["columnDefinitions"].is_array());
     cluster.create(PATH, json!({"metadata": {"name": "b"}})).await;
     let second = watch.event().await.unwrap();
-    assert_eq!((&second["object"]["rows"][0]["cells"][0], &second["object"]["columnDefinitions"]), (&json!("b"), &json!(null)));
+    assert_eq!(
+        (&second["object"]["rows"][0]["cells"][0], &second["object"]["columnDefinitions"]),
+        (&json!("b"), &json!(null))
+    );
 }
 
 #[tokio::test]
