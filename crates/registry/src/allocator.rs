@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sampan_meta::{Status, object};
-use sampan_store::{At, Durability, Error, Key, Revision, WatchCache, Write};
+use sampan_store::{Durability, Error, Key, Revision, WatchCache, Write};
 use serde_json::{Value, json};
 
 use crate::object::Object;
@@ -147,11 +147,6 @@ impl Registry {
             values(pool, service).iter().for_each(|value| reservation.leave(pool, value));
         }
         reservation.settle(true).await;
-    }
-
-    /// What is in use, for messages and tests.
-    pub(crate) fn claimed(&self, pool: Pool) -> usize {
-        self.cache.snapshot(pool.storage(), &At::Latest).map_or(0, |records| records.len())
     }
 }
 

@@ -130,10 +130,6 @@ impl Object {
     pub(crate) fn key(&self) -> &Key {
         &self.key
     }
-
-    pub(crate) fn shape(&self) -> &'static Shape {
-        self.shape
-    }
 }
 
 impl Decode for Object {

@@ -88,7 +88,8 @@ impl SelectableField {
 }
 
 /// Verbs of an ordinary resource.
-pub const ALL_VERBS: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+pub(crate) const ALL_VERBS: &[&str] =
+    &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 /// A kind: one file below `registry/src/<group>/` and one line in [`crate::builtin`].
 ///

@@ -50,7 +50,9 @@ impl Strategy for CertificateSigningRequestStrategy {
         if approval {
             keep(object, old, "status");
         }
-        if !conditions.is_empty() {
+        if conditions.is_empty() {
+            object::remove(object, &["status", "conditions"]);
+        } else {
             object::set(object, &["status", "conditions"], conditions.into());
         }
     }

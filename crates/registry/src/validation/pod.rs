@@ -34,8 +34,11 @@ pub(crate) fn validate_spec(errors: &mut ErrorList, spec: &Value, path: &Path) {
     }
 }
 
+/// What is wrong with a text.
+type Rule = fn(&str) -> Vec<String>;
+
 fn validate_names(errors: &mut ErrorList, spec: &Value, path: &Path) {
-    let rules: [(&str, fn(&str) -> Vec<String>); 6] = [
+    let rules: [(&str, Rule); 6] = [
         ("serviceAccountName", dns1123_subdomain),
         ("nodeName", dns1123_subdomain),
         ("hostname", dns1123_label),

@@ -67,7 +67,8 @@ fn validate_items(errors: &mut ErrorList, source: &Value, path: &Path) {
     }
     for (index, item) in object::list_at(source, "/items").iter().enumerate() {
         let path = path.child("items").index(index);
-        if object::str_at(item, "/key").is_none() {
+        let downward = item.get("fieldRef").or_else(|| item.get("resourceFieldRef")).is_some();
+        if !downward && object::str_at(item, "/key").is_none() {
             errors.push(field::required(&path.child("key"), ""));
         }
         match object::str_at(item, "/path") {
