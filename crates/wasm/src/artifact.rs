@@ -17,7 +17,9 @@ pub(crate) struct Artifact {
 /// How a component is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Entry {
-    /// `wasi:cli/run` of WASI 0.2 (or a core module of WASI 0.1, wrapped).
+    /// A core module's `_start`, WASI 0.1.
+    Command1,
+    /// `wasi:cli/run` of WASI 0.2.
     Command2,
     /// `wasi:cli/run` of WASI 0.3.
     Command3,
@@ -52,6 +54,15 @@ impl Artifact {
             .ok_or_else(|| nothing_to_start(exports))?;
         let probe = exports.iter().find(|export| host::compatible(export, "sampan:pod/probe", "0.1")).cloned();
         Ok(Artifact { entry, imports, probe })
+    }
+
+    /// A core module. It has no version numbers to match; what it imports is named `module::function`.
+    pub(crate) fn of_module(imports: Vec<String>, exports: &[String]) -> Result<Self, String> {
+        if exports.iter().any(|export| export == "_start") {
+            return Ok(Artifact { entry: Entry::Command1, imports, probe: None });
+        }
+        let found = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+        Err(format!("core module exports {found}; it must export _start to be started as a WASI 0.1 command"))
     }
 
     /// Imports that this node does not offer.

@@ -12,10 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
-use wasi_preview1_component_adapter_provider::{WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER};
-use wasmtime::Engine;
 use wasmtime::component::Component;
-use wit_component::ComponentEncoder;
+use wasmtime::{Engine, Module};
 
 use crate::artifact::Artifact;
 use crate::engine;
@@ -95,47 +93,45 @@ impl Arguments {
 fn compile(arguments: &Arguments) -> Result<(), Failure> {
     let wasm = fs::read(&arguments.wasm)?;
     let engine = engine::on_demand().map_err(|error| io::Error::other(format!("{error:#}")))?;
-    let component = as_component(wasm)?;
-    let code = engine.precompile_component(&component).map_err(|error| component_failure(&error))?;
+    let (code, artifact) = match wasm.get(..8) {
+        Some(b"\0asm\x0d\0\x01\0") => component(&engine, &wasm)?,
+        Some(b"\0asm\x01\0\0\0") => module(&engine, &wasm)?,
+        Some([b'\0', b'a', b's', b'm', version @ ..]) => return Err(Failure::Component(format!("unknown Wasm version {version:02x?}"))),
+        _ => return Err(Failure::Component("it is not Wasm: the file does not begin with \\0asm and a version".to_owned())),
+    };
     write(&arguments.code, &code)?;
-    let artifact = facts(&engine, &code)?;
     write(&arguments.facts, &serde_json::to_vec(&artifact).map_err(io::Error::from)?)?;
     Ok(())
 }
 
-/// A component as it is; a core module of WASI 0.1 becomes one through the preview 1 adapter, so that everything after knows
-/// components alone: one linker, one set of limits, one place that decides about addresses and files.
-fn as_component(wasm: Vec<u8>) -> Result<Vec<u8>, Failure> {
-    match wasm.get(..8) {
-        Some(b"\0asm\x0d\0\x01\0") => Ok(wasm),
-        Some(b"\0asm\x01\0\0\0") => wrap(&wasm).map_err(|error| Failure::Component(format!("core module cannot be used as a WASI 0.1 command: {error}"))),
-        Some([b'\0', b'a', b's', b'm', version @ ..]) => Err(Failure::Component(format!("unknown Wasm version {version:02x?}"))),
-        _ => Err(Failure::Component("it is not Wasm: the file does not begin with \\0asm and a version".to_owned())),
-    }
-}
-
-fn wrap(module: &[u8]) -> Result<Vec<u8>, String> {
-    let mut encoder = ComponentEncoder::default().validate(true);
-    encoder = encoder.module(module).map_err(|error| format!("{error:#}"))?;
-    encoder = encoder
-        .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER)
-        .map_err(|error| format!("{error:#}"))?;
-    encoder.encode().map_err(|error| format!("{error:#}"))
-}
-
-/// Reads names from the compiled component.
-fn facts(engine: &Engine, code: &[u8]) -> Result<Artifact, Failure> {
-    // SAFETY: this process made the code a moment ago.
-    let component = unsafe { Component::deserialize(engine, code) }.map_err(|error| component_failure(&error))?;
+fn component(engine: &Engine, wasm: &[u8]) -> Result<(Vec<u8>, Artifact), Failure> {
+    let code = engine.precompile_component(wasm).map_err(|error| component_failure(&error))?;
+    // SAFETY: this process made the code one line above.
+    let component = unsafe { Component::deserialize(engine, &code) }.map_err(|error| component_failure(&error))?;
     let kind = component.component_type();
     let imports = kind.imports(engine).map(|(name, _)| name.to_owned()).collect();
     let exports: Vec<String> = kind.exports(engine).map(|(name, _)| name.to_owned()).collect();
     let artifact = Artifact::new(imports, &exports).map_err(Failure::Component)?;
+    // What is missing by name is told when a container is made, where it can be told best; what is there must fit.
     if artifact.missing().is_empty() {
         let linker = crate::host::linker(engine).map_err(|error| component_failure(&error))?;
         linker.instantiate_pre(&component).map_err(|error| component_failure(&error))?;
     }
-    Ok(artifact)
+    Ok((code, artifact))
+}
+
+fn module(engine: &Engine, wasm: &[u8]) -> Result<(Vec<u8>, Artifact), Failure> {
+    let code = engine.precompile_module(wasm).map_err(|error| component_failure(&error))?;
+    // SAFETY: this process made the code one line above.
+    let module = unsafe { Module::deserialize(engine, &code) }.map_err(|error| component_failure(&error))?;
+    let imports = module.imports().map(|import| format!("{}::{}", import.module(), import.name())).collect();
+    let exports: Vec<String> = module.exports().map(|export| export.name().to_owned()).collect();
+    let artifact = Artifact::of_module(imports, &exports).map_err(Failure::Component)?;
+    if artifact.missing().is_empty() {
+        let linker = crate::host::module_linker(engine).map_err(|error| component_failure(&error))?;
+        linker.instantiate_pre(&module).map_err(|error| component_failure(&error))?;
+    }
+    Ok((code, artifact))
 }
 
 /// On the disk for good: the agent renames these into a cache that outlives it.

@@ -17,6 +17,8 @@ pub struct Config {
     pub compile_command: Vec<OsString>,
     /// Registries (host or host:port) that speak plain HTTP, besides those on loopback addresses.
     pub plain_http: Vec<String>,
+    /// Certificate authorities (PEM) that registries may be signed by, besides those the node trusts.
+    pub registry_authorities: Vec<Vec<u8>>,
     /// Bounds.
     pub limits: Limits,
     /// The wall clock.

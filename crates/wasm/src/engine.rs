@@ -65,18 +65,24 @@ pub(crate) fn compatibility(engine: &Engine) -> String {
 }
 
 /// The version of wasmtime inside.
-pub(crate) const WASMTIME_VERSION: &str = "48.0";
+pub(crate) const WASMTIME_VERSION: &str = "48.0.8";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn the_version_told_is_the_one_built_with() {
+        let lock = include_str!("../../../Cargo.lock");
+        assert!(lock.contains(&format!("name = \"wasmtime\"\nversion = \"{WASMTIME_VERSION}\"")));
+    }
+
+    #[test]
     fn both_engines_load_the_same_code() {
         let on_demand = on_demand().unwrap();
         let pooling = pooling(4).unwrap();
         assert_eq!(compatibility(&on_demand), compatibility(&pooling));
-        let code = on_demand.precompile_component(b"(component)").unwrap();
+        let code = on_demand.precompile_component(b"\0asm\x0d\0\x01\0").unwrap();
         // SAFETY: the code was made one line above by an engine with the same settings.
         unsafe { wasmtime::component::Component::deserialize(&pooling, &code) }.unwrap();
     }

@@ -5,6 +5,7 @@ mod clocks;
 mod filesystem;
 mod http;
 mod io;
+mod preview1;
 mod random;
 mod sockets;
 
@@ -35,9 +36,19 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     Ok(linker)
 }
 
+/// A linker for core modules, with WASI 0.1.
+pub(crate) fn module_linker(engine: &Engine) -> wasmtime::Result<wasmtime::Linker<Guest>> {
+    let mut linker = wasmtime::Linker::new(engine);
+    preview1::link(&mut linker)?;
+    Ok(linker)
+}
+
 /// Whether an import of that name finds something here. Versions match as wasmtime's linker matches them: the same minor version
 /// below 1.0.
 pub(crate) fn offers(import: &str) -> bool {
+    if import.starts_with(preview1::NAMESPACE) {
+        return true;
+    }
     all().iter().flat_map(|package| package.interfaces).any(|offered| {
         let (interface, version) = offered.split_once('@').expect("every offer in the tables has a version");
         let minor = version.rsplit_once('.').map_or(version, |(minor, _)| minor);

@@ -16,15 +16,19 @@
 // Loading machine code is `unsafe` in wasmtime; every block says why it is sound.
 #![allow(unsafe_code)]
 
+mod artifact;
 pub mod compile;
 mod config;
+mod engine;
+mod fleet;
+mod host;
+mod image;
+mod link;
+mod process;
+mod protocol;
 mod runtime;
 pub mod sandbox;
+mod world;
 
 pub use config::{Config, Limits};
 pub use runtime::{ProcessStatus, WasmRuntime};
-mod artifact;
-mod engine;
-mod host;
-#[allow(dead_code)]
-mod protocol;

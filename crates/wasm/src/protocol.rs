@@ -13,7 +13,7 @@ use sampan_runtime::{
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::artifact::Artifact;
 
@@ -126,21 +126,14 @@ pub(crate) fn encode<T: Serialize>(frame: &T) -> Vec<u8> {
     bytes
 }
 
-/// Writes one frame.
-pub(crate) async fn write<T: Serialize>(to: &mut (impl AsyncWrite + Unpin), frame: &T) -> io::Result<()> {
-    to.write_all(&encode(frame)).await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn a_frame_comes_back_as_it_was_written() {
-        let mut bytes = Vec::new();
         let request = Request { id: 7, call: Call::Stop { container: "c".into(), grace: Duration::from_millis(1500) } };
-        write(&mut bytes, &request).await.unwrap();
-        let read: Request = read(&mut bytes.as_slice()).await.unwrap().unwrap();
+        let read: Request = read(&mut encode(&request).as_slice()).await.unwrap().unwrap();
         assert_eq!(format!("{read:?}"), format!("{request:?}"));
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
-use wasmtime::{Engine, Store};
+use wasmtime::{Engine, Module, Store, TypedFunc};
 
 use super::guest::Guest;
 use super::ticker::Ticker;
@@ -54,6 +54,14 @@ impl Codes {
         });
         loaded.insert(path.to_owned(), Arc::downgrade(&code));
         code
+    }
+
+    /// A core module linked with WASI 0.1. Not kept: commands are loaded once for each run, in some tens of microseconds.
+    fn linked_module(&self, path: &Path) -> wasmtime::Result<wasmtime::InstancePre<Guest>> {
+        let engine = self.linker(Placement::OnDemand)?.engine();
+        // SAFETY: as for components in `Code::linked`.
+        let module = unsafe { Module::deserialize_file(engine, path) }?;
+        host::module_linker(engine)?.instantiate_pre(&module)
     }
 
     /// The linker, and in it the engine, of a placement; made when first needed: the pool takes address space.
@@ -111,13 +119,8 @@ impl Code {
         self.linked(Placement::OnDemand).map(drop)
     }
 
-    /// Makes a store of the placement's engine around `guest`, with all limits in place.
-    pub(crate) fn store(&self, placement: Placement, guest: Guest) -> wasmtime::Result<Store<Guest>> {
-        let mut store = Store::new(self.linked(placement)?.engine(), guest);
-        store.limiter(|guest| &mut guest.memory);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
-        Ok(store)
+    fn store(&self, placement: Placement, guest: Guest) -> wasmtime::Result<Store<Guest>> {
+        Ok(limited(self.linked(placement)?.engine(), guest))
     }
 
     /// An instance in a store of its own. A full pool is no error: memory is then mapped on demand.
@@ -137,6 +140,18 @@ impl Code {
         }
     }
 
+    /// A core module and its `_start`.
+    pub(crate) async fn instantiate_module(&self, guest: impl Fn() -> wasmtime::Result<Guest>) -> Result<(Store<Guest>, TypedFunc<(), ()>), Failed> {
+        let linked = self.codes.linked_module(&self.path).map_err(Failed::before)?;
+        let mut store = limited(linked.module().engine(), guest().map_err(Failed::before)?);
+        let instance = match linked.instantiate_async(&mut store).await {
+            Ok(instance) => instance,
+            Err(error) => return Err(Failed { error: explain(error), denied: store.data().memory.denied() }),
+        };
+        let start = instance.get_typed_func(&mut store, "_start").map_err(Failed::before)?;
+        Ok((store, start))
+    }
+
     async fn instantiate_in(&self, placement: Placement, guest: wasmtime::Result<Guest>) -> Result<Instantiated, Failed> {
         let mut store = guest.and_then(|guest| self.store(placement, guest)).map_err(Failed::before)?;
         let linked = self.linked(placement).map_err(Failed::before)?;
@@ -145,6 +160,15 @@ impl Code {
             Err(error) => Err(Failed { error: explain(error), denied: store.data().memory.denied() }),
         }
     }
+}
+
+/// A store with all limits in place.
+fn limited(engine: &Engine, guest: Guest) -> Store<Guest> {
+    let mut store = Store::new(engine, guest);
+    store.limiter(|guest| &mut guest.memory);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_async_yield_and_update(1);
+    store
 }
 
 /// An instance and the store that holds it.

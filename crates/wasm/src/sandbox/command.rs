@@ -3,19 +3,19 @@
 use sampan_runtime::Exit;
 use wasmtime_wasi::{p2, p3};
 
-use super::code::{Instantiated, Placement};
+use super::code::{Failed, Instantiated, Placement};
 use super::container::Container;
 use super::outcome;
 use crate::artifact::Entry;
 
 /// Runs the container's command; the future may be dropped at any time, which kills it.
 pub(crate) async fn run(container: &Container) -> Exit {
+    if container.create.artifact.entry == Entry::Command1 {
+        return run_module(container).await;
+    }
     let instantiated = match container.code.instantiate(Placement::OnDemand, || container.guest()).await {
         Ok(instantiated) => instantiated,
-        Err(failed) => return failed.denied.map_or_else(
-            || outcome::not_started(outcome::describe(&failed.error)),
-            outcome::out_of_memory,
-        ),
+        Err(failed) => return not_started(&failed),
     };
     let Instantiated { mut store, instance } = instantiated;
     let result = match container.create.artifact.entry {
@@ -32,6 +32,21 @@ pub(crate) async fn run(container: &Container) -> Exit {
         },
     };
     outcome::of_run(result, &store.data().memory)
+}
+
+/// A core module runs from `_start` to its return, which is success.
+async fn run_module(container: &Container) -> Exit {
+    match container.code.instantiate_module(|| container.guest()).await {
+        Ok((mut store, start)) => {
+            let result = start.call_async(&mut store, ()).await.map(Ok);
+            outcome::of_run(result, &store.data().memory)
+        }
+        Err(failed) => not_started(&failed),
+    }
+}
+
+fn not_started(failed: &Failed) -> Exit {
+    failed.denied.map_or_else(|| outcome::not_started(outcome::describe(&failed.error)), outcome::out_of_memory)
 }
 
 /// Runs it under its share of the CPUs until it ends, is killed, or was asked to end and its grace is over. WASI has no signals and

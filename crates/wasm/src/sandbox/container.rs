@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use sampan_runtime::{ContainerState, ContainerStats, ContainerStatus, Exit, SandboxConfig};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use super::code::Code;
 use super::cpu::Share;
@@ -17,6 +17,7 @@ use super::memory::{Budget, Memory};
 use super::mounts::Preopen;
 use super::network::PodAddress;
 use super::{clock, options::Options};
+use crate::artifact::Entry;
 use crate::protocol::{Create, Failure};
 
 /// A container and all it shares among its instances.
@@ -75,10 +76,11 @@ impl Container {
 
     /// A fresh instance's data. Fails when a mount has gone.
     pub(crate) fn guest(&self) -> wasmtime::Result<Guest> {
-        Ok(Guest::new(self.wasi()?, self.pod, Memory::new(self.budget.clone())))
+        let make = if self.create.artifact.entry == Entry::Command1 { Guest::module } else { Guest::component };
+        Ok(make(self.wasi()?, self.pod, Memory::new(self.budget.clone())))
     }
 
-    fn wasi(&self) -> wasmtime::Result<WasiCtx> {
+    fn wasi(&self) -> wasmtime::Result<WasiCtxBuilder> {
         let mut wasi = WasiCtxBuilder::new();
         wasi.args(&self.args).envs(&self.env);
         wasi.stdout(LogStream::new(self.log.clone(), Stream::Stdout));
@@ -94,7 +96,7 @@ impl Container {
         let pod = self.pod;
         wasi.allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);
         wasi.socket_addr_check(move |address, usage| Box::pin(std::future::ready(pod.allows(address, usage))));
-        Ok(wasi.build())
+        Ok(wasi)
     }
 
     pub(crate) fn status(&self) -> ContainerStatus {

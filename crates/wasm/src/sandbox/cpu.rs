@@ -14,9 +14,11 @@ mod quota;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep};
 
@@ -65,7 +67,8 @@ impl Share {
 
     /// Runs a guest's future under this share.
     pub(crate) fn run<F: Future>(self: &Arc<Self>, guest: F) -> Metered<F> {
-        Metered { guest: Box::pin(guest), share: self.clone(), turn: Turn::default(), pause: None }
+        let wake = Arc::new(WakeNote::default());
+        Metered { guest: Box::pin(guest), share: self.clone(), turn: Turn::default(), pause: None, waker: wake.clone().into(), wake }
     }
 
     fn charge(&self, used: Duration) {
@@ -88,6 +91,27 @@ pub(crate) struct Metered<F> {
     share: Arc<Share>,
     turn: Turn,
     pause: Option<Pin<Box<Sleep>>>,
+    wake: Arc<WakeNote>,
+    /// Of `wake`.
+    waker: Waker,
+}
+
+/// Notes that a guest wants on, so that the queue knows who has rested and who was only interrupted.
+#[derive(Default)]
+struct WakeNote {
+    woken: AtomicBool,
+    task: AtomicWaker,
+}
+
+impl Wake for WakeNote {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.task.wake();
+    }
 }
 
 impl<F: Future> Future for Metered<F> {
@@ -107,8 +131,12 @@ impl<F: Future> Future for Metered<F> {
         if !this.turn.poll(&this.share.member, context) {
             return Poll::Pending;
         }
-        let _running = Running::start(&this.share, &mut this.turn);
-        this.guest.as_mut().poll(context)
+        this.wake.task.register(context.waker());
+        this.wake.woken.store(false, Ordering::Release);
+        let mut running = Running::start(&this.share, &mut this.turn);
+        let result = this.guest.as_mut().poll(&mut Context::from_waker(&this.waker));
+        running.wants_on = result.is_pending() && this.wake.woken.load(Ordering::Acquire);
+        result
     }
 }
 
@@ -123,12 +151,13 @@ struct Running<'a> {
     share: &'a Arc<Share>,
     turn: &'a mut Turn,
     begin: Duration,
+    wants_on: bool,
 }
 
 impl<'a> Running<'a> {
     fn start(share: &'a Arc<Share>, turn: &'a mut Turn) -> Self {
         share.cpus.ticker.enter();
-        Running { share, turn, begin: thread_time() }
+        Running { share, turn, begin: thread_time(), wants_on: false }
     }
 }
 
@@ -137,7 +166,7 @@ impl Drop for Running<'_> {
         let used = thread_time().saturating_sub(self.begin);
         self.share.cpus.ticker.leave();
         self.share.charge(used);
-        self.turn.finish(&self.share.member, used);
+        self.turn.finish(&self.share.member, used, self.wants_on);
     }
 }
 
@@ -158,11 +187,24 @@ mod tests {
         }
     }
 
+    /// As wasmtime yields when the epoch moved: woken at once.
+    async fn interrupted() {
+        let mut first = true;
+        std::future::poll_fn(|context| {
+            if std::mem::take(&mut first) {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
     /// Burns one tick a poll until told to stop.
     async fn spin(stop: Arc<std::sync::atomic::AtomicBool>) {
         while !stop.load(std::sync::atomic::Ordering::Relaxed) {
             burn(Duration::from_millis(1));
-            tokio::task::yield_now().await;
+            interrupted().await;
         }
     }
 

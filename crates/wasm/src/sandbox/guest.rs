@@ -1,7 +1,8 @@
 //! What one instance of a component has: its view of the world.
 
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::memory::Memory;
@@ -17,15 +18,32 @@ pub(crate) struct Guest {
     pub(crate) pod: PodAddress,
     pub(crate) memory: Memory,
     wasi: WasiCtx,
+    /// Only for core modules, which have a table of their own in it.
+    preview1: Option<Box<WasiP1Ctx>>,
     http: WasiHttpCtx,
     outgoing: Outgoing,
 }
 
 impl Guest {
-    pub(crate) fn new(wasi: WasiCtx, pod: PodAddress, memory: Memory) -> Self {
+    /// For a component.
+    pub(crate) fn component(mut wasi: WasiCtxBuilder, pod: PodAddress, memory: Memory) -> Self {
+        Guest::new(wasi.build(), None, pod, memory)
+    }
+
+    /// For a core module.
+    pub(crate) fn module(mut wasi: WasiCtxBuilder, pod: PodAddress, memory: Memory) -> Self {
+        Guest::new(WasiCtx::builder().build(), Some(Box::new(wasi.build_p1())), pod, memory)
+    }
+
+    /// WASI 0.1 for a core module.
+    pub(crate) fn preview1(&mut self) -> &mut WasiP1Ctx {
+        self.preview1.as_mut().expect("modules are linked only with guests made for modules")
+    }
+
+    fn new(wasi: WasiCtx, preview1: Option<Box<WasiP1Ctx>>, pod: PodAddress, memory: Memory) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_HANDLES);
-        Guest { table, pod, memory, wasi, http: WasiHttpCtx::new(), outgoing: Outgoing::new(pod) }
+        Guest { table, pod, memory, wasi, preview1, http: WasiHttpCtx::new(), outgoing: Outgoing::new(pod) }
     }
 }
 

@@ -89,12 +89,18 @@ impl Turn {
         may_run
     }
 
-    /// The guest ran for so long and now rests, or wants on: it asks again with its next poll.
-    pub(super) fn finish(&mut self, member: &Member, used: Duration) {
+    /// The guest ran for so long. One that wants on keeps the CPU for its next poll unless another was served less; one that rests
+    /// leaves.
+    pub(super) fn finish(&mut self, member: &Member, used: Duration, wants_on: bool) {
         let mut state = member.queue.0.lock();
         state.charge(member.id, used);
-        state.pass_on();
-        *self = Turn::Outside;
+        *self = match wants_on && state.is_next(member.id) {
+            true => Turn::Waiting(state.give(member.id)),
+            false => {
+                state.pass_on();
+                Turn::Outside
+            }
+        };
     }
 
     /// Leaves the queue without running.
@@ -171,6 +177,19 @@ impl State {
         self.floor = self.floor.max(least_waiting.min(after));
     }
 
+    /// No one who waits was served less.
+    fn is_next(&mut self, id: u64) -> bool {
+        let served = self.account(id).served;
+        self.order.first().is_none_or(|(least, _)| served < *least)
+    }
+
+    /// The CPU stays with this member, for a guest that comes for it.
+    fn give(&mut self, id: u64) -> u64 {
+        let ticket = self.new_id();
+        self.account(id).given.push(ticket);
+        ticket
+    }
+
     /// Hands a CPU that became free to the guest who waits with least served, or keeps it.
     fn pass_on(&mut self) {
         let Some((served, id)) = self.order.first().copied() else {
@@ -218,10 +237,10 @@ mod tests {
         let mut turns = [Turn::default(), Turn::default(), Turn::default()];
         assert!(poll(&mut turns[2], &other));
         assert!(!poll(&mut turns[0], &heavy) && !poll(&mut turns[1], &light));
-        turns[2].finish(&other, MS);
+        turns[2].finish(&other, MS, true);
         assert!(poll(&mut turns[0], &heavy) && !poll(&mut turns[1], &light), "the first who came among equals");
         assert!(!poll(&mut turns[2], &other));
-        turns[0].finish(&heavy, 3 * MS);
+        turns[0].finish(&heavy, 3 * MS, false);
         assert!(poll(&mut turns[1], &light), "light had nothing yet, other 1 ms");
     }
 
@@ -232,10 +251,10 @@ mod tests {
         let (mut first, mut second, mut third) = (Turn::default(), Turn::default(), Turn::default());
         assert!(poll(&mut first, &one));
         assert!(!poll(&mut second, &two) && !poll(&mut third, &one));
-        first.finish(&one, MS);
+        first.finish(&one, MS, false);
         second.give_up(&two);
         assert!(poll(&mut third, &one));
-        third.finish(&one, MS);
+        third.finish(&one, MS, false);
         assert_eq!(queue.0.lock().free, 1);
         drop((one, two));
         assert!(queue.0.lock().members.is_empty());
@@ -248,16 +267,15 @@ mod tests {
         let (mut turn, mut late) = (Turn::default(), Turn::default());
         for _ in 0..100 {
             assert!(poll(&mut turn, &busy));
-            turn.finish(&busy, MS);
+            turn.finish(&busy, MS, true);
         }
         assert!(poll(&mut turn, &busy));
         assert!(!poll(&mut late, &lazy));
-        turn.finish(&busy, MS);
+        turn.finish(&busy, MS, true);
         assert!(poll(&mut late, &lazy));
-        late.finish(&lazy, 2 * MS);
-        assert!(poll(&mut turn, &busy), "the cpu is free again");
-        assert!(!poll(&mut late, &lazy));
-        turn.finish(&busy, MS / 2);
-        assert!(poll(&mut late, &lazy));
+        assert!(!poll(&mut turn, &busy));
+        late.finish(&lazy, 2 * MS, true);
+        assert!(!poll(&mut late, &lazy), "it had no more than a millisecond in stock");
+        assert!(poll(&mut turn, &busy));
     }
 }
