@@ -28,7 +28,7 @@ pub trait Controller: Send + Sync + 'static {
     fn reconcile<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Next, Failure>>;
 
     /// What runs beside the workers for as long as the controller does, for those that watch what they find out at run time.
-    fn background(&self) -> Option<BoxFuture<'static, ()>> {
+    fn background(&self, _queue: &WorkQueue<Key>) -> Option<BoxFuture<'static, ()>> {
         None
     }
 

@@ -19,6 +19,8 @@ use plan::{Observed, Plan, Scaled};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "deployment-controller",
+    identity: "deployment-controller",
+    requires: &[],
     permissions: &[
         Rule { group: "apps", resources: &["deployments"], verbs: &["get", "list", "watch", "update"] },
         Rule { group: "apps", resources: &["deployments/status", "deployments/finalizers"], verbs: &["update"] },

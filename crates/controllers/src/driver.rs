@@ -14,7 +14,7 @@ use crate::table::Entry;
 
 /// What the controllers need from outside.
 pub struct Options {
-    /// Gives the client of an identity: a controller's name, or [`INFORMERS`] for the watches they share.
+    /// Gives the client of an identity: [`Entry::identity`], or [`INFORMERS`] for the watches they share.
     pub client: Arc<dyn Fn(&str) -> Client + Send + Sync>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
@@ -45,7 +45,7 @@ impl Controllers {
         let settings = Arc::new(options.settings.clone());
         let mut running = Self { queues: Vec::new(), tasks: JoinSet::new(), pumps: JoinSet::new() };
         for entry in table {
-            let client = (options.client)(entry.name);
+            let client = (options.client)(entry.identity);
             let context = Context {
                 recorder: Recorder::new(&client, entry.name, "", options.clock.clone(), &options.entropy),
                 client,
@@ -67,7 +67,7 @@ impl Controllers {
             synced.push(watch.synced);
             self.pumps.spawn(watch.pump);
         }
-        if let Some(background) = controller.background() {
+        if let Some(background) = controller.background(&queue) {
             self.pumps.spawn(background);
         }
         let synced = futures::future::join_all(synced).map(|_| ()).shared();

@@ -17,6 +17,8 @@ use plan::Plan;
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "endpoint-controller",
+    identity: "endpoint-controller",
+    requires: &[],
     permissions: &[
         Rule { group: "", resources: &["services", "pods"], verbs: &["get", "list", "watch"] },
         Rule { group: "", resources: &["endpoints"], verbs: &["get", "list", "watch", "create", "update", "delete"] },

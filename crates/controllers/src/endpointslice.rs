@@ -18,6 +18,8 @@ use plan::{MANAGED_BY, Observed, Plan, SERVICE};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "endpointslice-controller",
+    identity: "endpointslice-controller",
+    requires: &[],
     permissions: &[
         Rule { group: "", resources: &["services", "pods", "nodes"], verbs: &["get", "list", "watch"] },
         Rule { group: "", resources: &["services/finalizers"], verbs: &["update"] },

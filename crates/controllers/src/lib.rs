@@ -13,6 +13,7 @@
 //! - Every controller writes with its own identity and needs no right beyond its table entry.
 
 mod controller;
+mod discover;
 mod driver;
 mod expectations;
 mod ownership;
@@ -25,19 +26,49 @@ mod testing;
 mod time;
 
 mod backends;
+mod cluster_role_aggregation;
+mod csr;
 mod deployment;
+mod disruption;
 mod endpoints;
 mod endpointslice;
+mod garbage_collector;
+mod job;
+mod namespace;
+mod node_lifecycle;
+mod pod_gc;
 mod replicaset;
+mod root_ca;
+mod service_account;
+mod taint_eviction;
+mod token_cleaner;
+mod ttl_after_finished;
 
 pub use controller::{Context, Controller, Failure, Key, Next, Rule, Watch};
 pub use driver::{Controllers, INFORMERS, Options};
 pub use settings::Settings;
-pub use signer::{Signer, SigningError};
-pub use table::Entry;
+pub use signer::{RequestedIdentity, Signer, SigningError};
+pub use table::{Entry, served};
 
 /// All controllers, in no particular order.
 #[must_use]
 pub fn all() -> Vec<Entry> {
-    vec![deployment::ENTRY, endpoints::ENTRY, endpointslice::ENTRY, replicaset::ENTRY]
+    vec![
+        cluster_role_aggregation::ENTRY,
+        csr::ENTRY,
+        deployment::ENTRY,
+        endpoints::ENTRY,
+        endpointslice::ENTRY,
+        garbage_collector::ENTRY,
+        job::ENTRY,
+        namespace::ENTRY,
+        node_lifecycle::ENTRY,
+        pod_gc::ENTRY,
+        replicaset::ENTRY,
+        root_ca::ENTRY,
+        service_account::ENTRY,
+        taint_eviction::ENTRY,
+        token_cleaner::ENTRY,
+        ttl_after_finished::ENTRY,
+    ]
 }

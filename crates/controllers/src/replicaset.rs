@@ -21,6 +21,8 @@ use plan::{Manage, Observed, Plan};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "replicaset-controller",
+    identity: "replicaset-controller",
+    requires: &[],
     permissions: &[
         Rule { group: "apps", resources: &["replicasets"], verbs: &["get", "list", "watch", "update"] },
         Rule { group: "apps", resources: &["replicasets/status", "replicasets/finalizers"], verbs: &["update"] },

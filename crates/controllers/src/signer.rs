@@ -8,6 +8,9 @@ use futures::future::BoxFuture;
 /// Called once per approved request, and again after a failure. It checks nothing about who may have what: that was done before. It
 /// must refuse a request it cannot read.
 pub trait Signer: Send + Sync {
+    /// Reads what a request (PEM) asks for, after checking that it is signed by the key it is for.
+    fn read(&self, request: &[u8]) -> Result<RequestedIdentity, SigningError>;
+
     /// Signs `request` (PEM) for the usages named (`client auth`, `digital signature`, …), valid for at most `expiration_seconds`
     /// if given. Returns the certificate, with the intermediate ones if there are any (PEM).
     fn sign<'a>(
@@ -17,6 +20,17 @@ pub trait Signer: Send + Sync {
         usages: &'a [String],
         expiration_seconds: Option<i32>,
     ) -> BoxFuture<'a, Result<Vec<u8>, SigningError>>;
+}
+
+/// Who a certificate request wants to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestedIdentity {
+    /// The subject's common name.
+    pub common_name: String,
+    /// The subject's organizations, in their order.
+    pub organizations: Vec<String>,
+    /// The number of alternative names: DNS names, addresses, URIs, mail addresses.
+    pub alternative_names: usize,
 }
 
 /// Why a request was not signed.

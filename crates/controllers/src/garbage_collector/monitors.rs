@@ -1,0 +1,129 @@
+//! The metadata watches that feed the graph.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sampan_client::discovery::{ApiCapabilities, Scope};
+use sampan_client::{
+    Api, ApiResource, Backoff, BackoffPolicy, Client, DynamicObject, Informer, PartialObjectMeta, WorkQueue, error,
+};
+use tokio::task::JoinSet;
+
+use super::graph::{Graph, Identity};
+use crate::controller::{Context, Key};
+use crate::discover;
+
+/// The resources served, by group and kind: an owner reference may name any version.
+#[derive(Clone, Default)]
+pub(super) struct Resources {
+    state: Arc<Mutex<State>>,
+}
+
+struct Served {
+    resource: ApiResource,
+    scope: Scope,
+    watched: bool,
+}
+
+#[derive(Default)]
+struct State {
+    by_kind: HashMap<(String, String), Served>,
+    queue: Option<WorkQueue<Key>>,
+}
+
+impl Resources {
+    pub(super) fn api(&self, client: &Client, identity: &Identity) -> Option<Api<DynamicObject>> {
+        let state = self.state.lock();
+        let Served { resource, scope, .. } = state.by_kind.get(&group_kind(identity))?;
+        Some(match scope {
+            Scope::Namespaced => Api::namespaced_with(client.clone(), &identity.name.namespace, resource),
+            Scope::Cluster => Api::all_with(client.clone(), resource),
+        })
+    }
+
+    pub(super) fn is_namespaced(&self, identity: &Identity) -> bool {
+        self.state.lock().by_kind.get(&group_kind(identity)).is_some_and(|served| served.scope == Scope::Namespaced)
+    }
+
+    pub(super) fn is_watched(&self, identity: &Identity) -> bool {
+        self.state.lock().by_kind.get(&group_kind(identity)).is_some_and(|served| served.watched)
+    }
+
+    pub(super) fn queue(&self) -> Option<WorkQueue<Key>> {
+        self.state.lock().queue.clone()
+    }
+
+    fn learn(&self, resources: &[(ApiResource, ApiCapabilities)], queue: &WorkQueue<Key>) {
+        let mut state = self.state.lock();
+        state.queue = Some(queue.clone());
+        for found in resources {
+            let (resource, capabilities) = found;
+            let key = (resource.group.clone(), resource.kind.clone());
+            let (scope, watched) = (capabilities.scope.clone(), is_collectable(found));
+            state.by_kind.insert(key, Served { resource: resource.clone(), scope, watched });
+        }
+    }
+}
+
+fn group_kind(identity: &Identity) -> (String, String) {
+    let group = identity.api_version.split_once('/').map_or("", |(group, _)| group);
+    (group.to_owned(), identity.kind.clone())
+}
+
+/// Discovers what there is and watches all of it for as long as it is polled.
+pub(super) async fn run(cx: Context, graph: Arc<Mutex<Graph>>, resources: Resources, queue: WorkQueue<Key>) {
+    let found = discover_patiently(&cx).await;
+    resources.learn(&found, &queue);
+    let mut watches = JoinSet::new();
+    for (resource, _) in found.into_iter().filter(|found| is_collectable(found)) {
+        watches.spawn(follow(cx.clone(), resource, graph.clone(), queue.clone()));
+    }
+    while watches.join_next().await.is_some() {}
+}
+
+async fn discover_patiently(cx: &Context) -> Vec<(ApiResource, ApiCapabilities)> {
+    let mut backoff = Backoff::new(BackoffPolicy::WATCH, cx.entropy.clone());
+    loop {
+        match discover::resources(&cx.client).await {
+            Ok(resources) if !resources.is_empty() => return resources,
+            Ok(_) => tracing::warn!("the apiserver serves no resources yet"),
+            Err(failure) => tracing::warn!("failed to discover resources: {}", error::message(&failure)),
+        }
+        tokio::time::sleep(backoff.failed()).await;
+    }
+}
+
+/// Events own nothing, are owned by nobody, and are many.
+fn is_collectable((resource, capabilities): &(ApiResource, ApiCapabilities)) -> bool {
+    let verbs = ["list", "watch", "delete"];
+    resource.kind != "Event" && verbs.into_iter().all(|verb| capabilities.supports_operation(verb))
+}
+
+async fn follow(cx: Context, resource: ApiResource, graph: Arc<Mutex<Graph>>, queue: WorkQueue<Key>) {
+    let api: Api<DynamicObject> = Api::all_with(cx.client.clone(), &resource);
+    let informer = Informer::metadata(api).transform(forget_the_rest).start(cx.entropy.clone());
+    let mut changes = informer.subscribe();
+    while let Some(change) = changes.next().await {
+        let mut look = Vec::new();
+        let replaced = change
+            .old
+            .as_ref()
+            .filter(|old| change.new.as_ref().is_none_or(|new| new.metadata.uid != old.metadata.uid));
+        let mut graph = graph.lock();
+        if let Some(uid) = replaced.and_then(|old| old.metadata.uid.as_deref()) {
+            look.extend(graph.remove(uid));
+        }
+        if let Some(new) = &change.new {
+            look.extend(graph.apply(&resource.api_version, &resource.kind, &new.metadata));
+        }
+        drop(graph);
+        look.into_iter().for_each(|uid| queue.add(Key::new("", uid)));
+    }
+}
+
+/// The graph keeps what it needs; the cache needs names alone.
+fn forget_the_rest(object: &mut PartialObjectMeta<DynamicObject>) {
+    object.metadata.labels = None;
+    object.metadata.annotations = None;
+}
