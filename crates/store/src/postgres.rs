@@ -8,6 +8,7 @@ mod batch;
 mod listener;
 mod load;
 mod position;
+mod queue;
 mod reader;
 mod schema;
 mod session;

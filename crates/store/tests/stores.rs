@@ -17,6 +17,8 @@ mod cache;
 mod crash;
 #[path = "stores/linearizable.rs"]
 mod linearizable;
+#[path = "stores/lost.rs"]
+mod lost;
 #[path = "stores/model.rs"]
 mod model;
 #[path = "stores/postgres.rs"]

@@ -24,6 +24,12 @@ pub(super) struct History<T> {
     since_checkpoint: usize,
 }
 
+/// A root at or after a revision, and the changes to take back from it, newest first.
+pub(super) struct Rewind<T> {
+    pub(super) root: Root<T>,
+    pub(super) undone: Vec<Arc<Change<T>>>,
+}
+
 impl<T: Decode> History<T> {
     pub(super) fn new(start: Revision) -> Self {
         History { start, changes: VecDeque::new(), bytes: 0, checkpoints: VecDeque::new(), since_checkpoint: 0 }
@@ -71,13 +77,13 @@ impl<T: Decode> History<T> {
         Ok(self.changes.range(from..).map(|(_, change)| change))
     }
 
-    /// What makes the state at a revision: a root at or after it, and the changes to take back from it, newest first.
-    pub(super) fn rewind(&self, to: Revision, latest: &Root<T>) -> Result<(Root<T>, Vec<Arc<Change<T>>>), Expired> {
+    /// What makes the state at a revision.
+    pub(super) fn rewind(&self, to: Revision, latest: &Root<T>) -> Result<Rewind<T>, Expired> {
         let later = self.checkpoints.partition_point(|root| root.revision < to);
         let root = self.checkpoints.get(later).unwrap_or(latest).clone();
         let mut undone: Vec<_> =
             self.after(to)?.take_while(|change| change.revision <= root.revision).cloned().collect();
         undone.reverse();
-        Ok((root, undone))
+        Ok(Rewind { root, undone })
     }
 }

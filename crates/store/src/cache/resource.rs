@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::follow::Shared;
-use super::history::History;
+use super::history::{History, Rewind};
 use super::mailbox::Mailbox;
 use super::root::Root;
 use super::watchers::Watchers;
@@ -89,7 +89,7 @@ impl<T: Decode> Resource<T> {
     }
 
     fn exact(&self, revision: Revision) -> Result<Snapshot<T>, Expired> {
-        let (mut root, undone) = self.state.lock().history.rewind(revision, &self.root.load())?;
+        let Rewind { mut root, undone } = self.state.lock().history.rewind(revision, &self.root.load())?;
         for change in &undone {
             root.undo(change);
         }

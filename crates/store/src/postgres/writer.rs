@@ -1,18 +1,18 @@
 //! The one task that writes.
 
-use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use super::batch::{Outcome, Session};
+use super::queue::{Gathered, Queue};
 use super::reader::Reader;
 use super::session::{self, Retry};
 use super::{Shared, upkeep};
-use crate::pending::{Pending, Request, fits};
-use crate::{Durability, Error, Key, Revision, expiry};
+use crate::pending::{Pending, Request};
+use crate::{Durability, Error, Revision, expiry};
 
 /// What the revision skips when a process starts or finds commits lost. Relaxed writes that a crash of the database took
 /// back may have been seen by clients: their numbers must not be used again.
@@ -23,9 +23,6 @@ const RELAXED_LIMIT: u64 = SKIP / 10;
 
 /// A lock that took longer to get is fought over: then larger batches help everybody.
 const CONTENDED: Duration = Duration::from_millis(2);
-
-/// How long a batch waits for more while the lock is fought over.
-const CONTENDED_GATHER: Duration = Duration::from_millis(1);
 
 pub(super) enum Control {
     /// The database was found behind what had been seen of it.
@@ -38,10 +35,8 @@ pub(super) enum Control {
 pub(super) struct Writer {
     shared: Arc<Shared>,
     reader: Arc<Reader>,
-    writes: mpsc::UnboundedReceiver<Pending>,
+    queue: Queue,
     controls: mpsc::UnboundedReceiver<Control>,
-    /// Writes to objects that the batch at hand writes too.
-    put_off: VecDeque<Pending>,
     session: Option<Session>,
     contended: bool,
     relaxed: u64,
@@ -53,20 +48,6 @@ pub(super) struct Writer {
 struct Doubt {
     session: i64,
     outcome: Outcome,
-}
-
-#[derive(Default)]
-struct Gathered {
-    pending: Vec<Pending>,
-    keys: HashSet<Key>,
-    bytes: usize,
-}
-
-impl Gathered {
-    fn durability(&self) -> Durability {
-        let durable = self.pending.iter().any(|pending| pending.durability == Durability::Durable);
-        if durable { Durability::Durable } else { Durability::Relaxed }
-    }
 }
 
 impl Writer {
@@ -83,9 +64,8 @@ impl Writer {
         Ok(Writer {
             shared,
             reader,
-            writes,
+            queue: Queue::new(writes),
             controls,
-            put_off: VecDeque::new(),
             session: Some(session),
             contended: false,
             relaxed: 0,
@@ -97,7 +77,7 @@ impl Writer {
     pub(super) async fn run(mut self) {
         loop {
             let mut gathered = Gathered::default();
-            self.fill(&mut gathered);
+            self.queue.fill(&mut gathered);
             if gathered.pending.is_empty() {
                 let pause = expiry::pause(self.next_expiry.map(|at| at.saturating_sub(self.now())));
                 tokio::select! {
@@ -110,16 +90,13 @@ impl Writer {
                         }
                         self.obey(control).await;
                     }
-                    Some(first) = self.writes.recv() => {
-                        self.put_off.push_back(first);
-                        self.fill(&mut gathered);
-                    }
+                    Some(()) = self.queue.first(&mut gathered) => {}
                     () = tokio::time::sleep(pause), if self.next_expiry.is_some() => self.sweep().await,
                     else => return,
                 }
             }
             if !gathered.pending.is_empty() {
-                self.wait_for_more(&mut gathered).await;
+                self.queue.wait_for_more(&mut gathered, self.shared.options.gather, self.contended).await;
                 self.write(gathered).await;
             }
         }
@@ -127,38 +104,6 @@ impl Writer {
 
     fn now(&self) -> i64 {
         self.shared.options.clock.now().as_second()
-    }
-
-    /// Takes all writes that wait, but one for each object.
-    fn fill(&mut self, gathered: &mut Gathered) {
-        let mut again = VecDeque::new();
-        while fits(&gathered.pending, gathered.bytes) {
-            let Some(pending) = self.put_off.pop_front().or_else(|| self.writes.try_recv().ok()) else { break };
-            if gathered.keys.insert(pending.request.key.clone()) {
-                gathered.bytes += pending.request.write.size();
-                gathered.pending.push(pending);
-            } else {
-                again.push_back(pending);
-            }
-        }
-        again.append(&mut self.put_off);
-        self.put_off = again;
-    }
-
-    /// Waits where nobody is in a hurry, or where many fight for the lock.
-    async fn wait_for_more(&mut self, gathered: &mut Gathered) {
-        let relaxed = |gathered: &Gathered| gathered.durability() == Durability::Relaxed;
-        let patience = match (relaxed(gathered), self.contended) {
-            (true, _) => self.shared.options.gather,
-            (false, true) => CONTENDED_GATHER,
-            (false, false) => return,
-        };
-        let deadline = Instant::now() + patience;
-        while fits(&gathered.pending, gathered.bytes) && (self.contended || relaxed(gathered)) {
-            let Ok(Some(pending)) = timeout_at(deadline, self.writes.recv()).await else { return };
-            self.put_off.push_back(pending);
-            self.fill(gathered);
-        }
     }
 
     async fn write(&mut self, mut gathered: Gathered) {
@@ -181,7 +126,7 @@ impl Writer {
 
     async fn write_singly(&mut self, pending: Vec<Pending>) {
         for pending in pending {
-            let mut single = Gathered { pending: vec![pending], ..Gathered::default() };
+            let mut single = Gathered::of(vec![pending]);
             let answer = self.attempts(&mut single, false).await.and_then(|mut answers| answers.remove(0));
             single.pending.into_iter().for_each(|pending| pending.answer(answer.clone()));
         }
@@ -234,7 +179,7 @@ impl Writer {
         }
         if grow && durability == Durability::Durable {
             // Whoever came while the lock was waited for may come along.
-            self.fill(gathered);
+            self.queue.fill(gathered);
         }
         let requests: Vec<&Request> = gathered.pending.iter().map(|pending| &pending.request).collect();
         let failed = |failure| session::error(&failure);
@@ -322,17 +267,17 @@ impl Writer {
         let expired = upkeep::expired(&self.reader, now).await?;
         if !expired.is_empty() {
             let pending = expired.into_iter().map(Pending::unattended).collect();
-            self.attempts(&mut Gathered { pending, ..Gathered::default() }, false).await?;
+            self.attempts(&mut Gathered::of(pending), false).await?;
         }
         self.ask_expiry().await
     }
 
     /// Finishes what was accepted.
     async fn close(mut self) {
-        self.writes.close();
+        self.queue.close();
         loop {
             let mut gathered = Gathered::default();
-            self.fill(&mut gathered);
+            self.queue.fill(&mut gathered);
             if gathered.pending.is_empty() {
                 break;
             }

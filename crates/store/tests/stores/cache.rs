@@ -2,24 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::future::{BoxFuture, FutureExt};
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::StreamExt;
 use sampan_store::cache::{self, Options};
 use sampan_store::{
-    At, Batch, Decode, Durability, Error, Expired, Key, Load, Op, Page, Record, Revision, Scope, Store, TooLarge,
-    WatchCache, WatchError, Watcher, Write,
+    At, Decode, Durability, Expired, Key, Op, Record, Revision, Scope, Store, TooLarge, WatchCache, WatchError,
+    Watcher, Write,
 };
 
 use crate::kit::{self, Dice, Kind, Place, durably, key, soon};
 
 /// An object whose bytes are its node, if any; what starts with `!` is unreadable.
 #[derive(Debug, PartialEq)]
-struct Note {
-    key: Key,
-    revision: Revision,
+pub(crate) struct Note {
+    pub(crate) key: Key,
+    pub(crate) revision: Revision,
     node: Option<Arc<str>>,
 }
 
@@ -38,24 +36,24 @@ impl Decode for Note {
     }
 }
 
-type Cache = Arc<WatchCache<Note>>;
-type State = BTreeMap<(String, String), Revision>;
+pub(crate) type Cache = Arc<WatchCache<Note>>;
+pub(crate) type State = BTreeMap<(String, String), Revision>;
 
-async fn start(store: &Arc<dyn Store>, options: Options) -> Cache {
+pub(crate) async fn start(store: &Arc<dyn Store>, options: Options) -> Cache {
     WatchCache::start(store.clone(), options).await.unwrap()
 }
 
-async fn put(cache: &Cache, name: &str, node: &str) -> Revision {
+pub(crate) async fn put(cache: &Cache, name: &str, node: &str) -> Revision {
     let current = cache.get(&key(name));
     let write = current.map_or_else(|| kit::create(node), |note| kit::update(note.revision, node));
     cache.write(key(name), write, Durability::Durable).await.unwrap()
 }
 
-fn watch(cache: &Cache, scope: Scope, after: Revision) -> Watcher<Note> {
+pub(crate) fn watch(cache: &Cache, scope: Scope, after: Revision) -> Watcher<Note> {
     cache.watch("/configmaps", scope, after).unwrap()
 }
 
-fn state(cache: &Cache, at: At) -> Result<State, Expired> {
+pub(crate) fn state(cache: &Cache, at: At) -> Result<State, Expired> {
     let snapshot = cache.snapshot("/configmaps", &at)?;
     let name = |note: &Note| (note.key.namespace.to_string(), note.key.name.to_string());
     let state: State = snapshot.iter().map(|note| (name(note), note.revision)).collect();
@@ -90,7 +88,7 @@ async fn writer(cache: Cache, mut dice: Dice, count: usize) {
 }
 
 /// Takes changes up to a revision, and checks that progress says exactly what was taken.
-async fn take(mut watcher: Watcher<Note>, to: Revision) -> Vec<Arc<cache::Change<Note>>> {
+pub(crate) async fn take(mut watcher: Watcher<Note>, to: Revision) -> Vec<Arc<cache::Change<Note>>> {
     let mut seen: Vec<Arc<cache::Change<Note>>> = Vec::new();
     while watcher.progress() < to {
         let change = soon("a change", watcher.next()).await.unwrap().unwrap();
@@ -276,153 +274,6 @@ async fn a_revision_that_does_not_come_is_too_large() {
     let refused = cache.at_least(Revision(9)).await;
     assert_eq!(refused, Err(TooLarge { requested: Revision(9), current: Revision(0) }));
     assert_eq!(before.elapsed().as_secs(), 3);
-}
-
-/// A store that can be lost, and counts how often it is asked.
-struct Flaky {
-    inner: Arc<dyn Store>,
-    lost: tokio::sync::watch::Sender<bool>,
-    asked: AtomicUsize,
-}
-
-impl Flaky {
-    fn ask(&self) -> Result<(), Error> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        if *self.lost.borrow() { Err(Error::Unavailable("it is lost".into())) } else { Ok(()) }
-    }
-
-    async fn on(kind: Kind) -> Arc<Self> {
-        Arc::new(Flaky { inner: Place::new(kind).open().await, lost: Default::default(), asked: Default::default() })
-    }
-}
-
-struct Shared(Arc<Flaky>);
-
-impl Store for Shared {
-    fn write(&self, key: Key, write: Write, durability: Durability) -> BoxFuture<'_, Result<Revision, Error>> {
-        self.0.inner.write(key, write, durability)
-    }
-
-    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Record>, Error>> {
-        self.0.inner.get(key)
-    }
-
-    fn list<'a>(
-        &'a self,
-        resource: &'a str,
-        namespace: Option<&'a str>,
-        after: Option<(&'a str, &'a str)>,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Page, Error>> {
-        self.0.inner.list(resource, namespace, after, limit)
-    }
-
-    fn load(&self) -> BoxFuture<'_, Result<Load, Error>> {
-        async {
-            self.0.ask()?;
-            self.0.inner.load().await
-        }
-        .boxed()
-    }
-
-    fn current(&self) -> BoxFuture<'_, Result<Revision, Error>> {
-        async {
-            self.0.ask()?;
-            self.0.inner.current().await
-        }
-        .boxed()
-    }
-
-    fn changes(&self, after: Revision) -> BoxStream<'static, Result<Batch, Error>> {
-        if let Err(error) = self.0.ask() {
-            return futures::stream::iter([Err(error)]).boxed();
-        }
-        let mut lost = self.0.lost.subscribe();
-        let cut = futures::stream::once(async move {
-            lost.wait_for(|lost| *lost).await.unwrap();
-            Err(Error::Unavailable("it was cut".into()))
-        });
-        futures::stream::select(self.0.inner.changes(after), cut).boxed()
-    }
-
-    fn compacted(&self) -> BoxFuture<'_, Result<Revision, Error>> {
-        self.0.inner.compacted()
-    }
-
-    fn compact(&self, to: Revision) -> BoxFuture<'_, Result<Revision, Error>> {
-        self.0.inner.compact(to)
-    }
-
-    fn epoch(&self) -> BoxFuture<'_, Result<u64, Error>> {
-        self.0.inner.epoch()
-    }
-
-    fn close(&self) -> BoxFuture<'_, ()> {
-        self.0.inner.close()
-    }
-}
-
-/// Loses the store, lets something happen to it, and gives it back.
-async fn lose(cache: &Cache, flaky: &Flaky, meanwhile: impl Future<Output = Revision>) -> Revision {
-    flaky.lost.send_replace(true);
-    soon("bad health", async {
-        while cache.healthy().is_ok() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    assert!(state(cache, At::Latest).is_ok(), "what is known is served");
-    assert!(cache.fresh().await.unwrap_err().retryable());
-    let revision = meanwhile.await;
-    flaky.lost.send_replace(false);
-    soon("the revision", async { while cache.at_least(revision).await.is_err() {} }).await;
-    cache.healthy().unwrap();
-    revision
-}
-
-#[tokio::test]
-async fn a_cache_that_lost_the_store_goes_on_where_it_was() {
-    let flaky = Flaky::on(Kind::Memory).await;
-    let store: Arc<dyn Store> = Arc::new(Shared(flaky.clone()));
-    let cache = start(&store, Options::default()).await;
-    let mut watcher = watch(&cache, Scope::default(), Revision(0));
-    let meanwhile = async { durably(&*flaky.inner, key("a"), kit::create("")).await.unwrap() };
-    let revision = lose(&cache, &flaky, meanwhile).await;
-    assert_eq!(soon("the change", watcher.next()).await.unwrap().unwrap().revision, revision);
-}
-
-#[tokio::test]
-async fn a_cache_that_lost_history_loads_anew_and_its_watchers_are_told() {
-    let flaky = Flaky::on(Kind::Memory).await;
-    let store: Arc<dyn Store> = Arc::new(Shared(flaky.clone()));
-    let cache = start(&store, Options::default()).await;
-    put(&cache, "gone", "").await;
-    let mut watcher = watch(&cache, Scope::default(), Revision(0));
-    assert!(watcher.next().await.unwrap().is_ok());
-    let meanwhile = async {
-        let gone = cache.get(&key("gone")).unwrap().revision;
-        durably(&*flaky.inner, key("gone"), kit::delete(gone)).await.unwrap();
-        let revision = durably(&*flaky.inner, key("new"), kit::create("a")).await.unwrap();
-        flaky.inner.compact(revision).await.unwrap()
-    };
-    let revision = lose(&cache, &flaky, meanwhile).await;
-    let told = soon("the end", watcher.next()).await.unwrap().err();
-    assert!(matches!(told, Some(WatchError::Expired(_))), "{told:?}");
-    assert_eq!(state(&cache, At::Latest).unwrap().into_values().collect::<Vec<_>>(), [revision]);
-    let next = put(&cache, "new", "b").await;
-    assert_eq!(take(watch(&cache, Scope::default(), revision), next).await.len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_idle_cache_asks_nothing() {
-    let flaky = Flaky::on(Kind::Memory).await;
-    let store: Arc<dyn Store> = Arc::new(Shared(flaky.clone()));
-    let cache = start(&store, Options::default()).await;
-    let _watcher = watch(&cache, Scope::default(), Revision(0));
-    put(&cache, "a", "").await;
-    let asked = flaky.asked.load(Ordering::SeqCst);
-    tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
-    assert_eq!(flaky.asked.load(Ordering::SeqCst), asked);
 }
 
 #[tokio::test]

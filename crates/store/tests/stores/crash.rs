@@ -14,8 +14,8 @@ use crate::watch::check_log;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "started by the other tests of this file"]
 async fn child() {
-    let place = std::env::var("SAMPAN_STORE_PLACE").expect("the parent says where");
-    let run = std::env::var("SAMPAN_STORE_RUN").expect("the parent numbers its children");
+    let place = kit::told("SAMPAN_STORE_PLACE");
+    let run = kit::told("SAMPAN_STORE_RUN");
     let (kind, url) = if place.starts_with("postgres") { (Kind::Postgres, place.as_str()) } else { (Kind::Sqlite, "") };
     let mut store = Place { url: url.to_owned(), ..Place::new(Kind::Memory) };
     store.kind = kind;

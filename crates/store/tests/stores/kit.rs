@@ -128,6 +128,12 @@ pub(crate) async fn changes_to(
     }
 }
 
+/// What the test that started this process as its child told it.
+#[allow(clippy::disallowed_methods, reason = "the test harness leaves no arguments of its own to a test")]
+pub(crate) fn told(name: &str) -> String {
+    std::env::var(name).expect("the parent sets it")
+}
+
 /// Small numbers by chance, the same for the same seed.
 pub(crate) struct Dice(u64);
 

@@ -69,7 +69,7 @@ fn existing(model: &Model) -> BoxedStrategy<Option<(Key, Revision)>> {
 
 /// Mostly writes that succeed, some that guess.
 fn step(random: Key, existing: Option<(Key, Revision)>, what: u8, data: String, guess: u64, relaxed: bool) -> Step {
-    let (known, right) = existing.unwrap_or((random.clone(), Revision(guess)));
+    let (known, right) = existing.unwrap_or_else(|| (random.clone(), Revision(guess)));
     let (key, write) = match what {
         0 => (random, kit::create(&data)),
         1 => (known, kit::update(right, &data)),

@@ -160,7 +160,7 @@ async fn a_damaged_file_is_an_error_and_no_panic() {
 #[tokio::test]
 #[ignore = "started by the test below"]
 async fn full_disk_child() {
-    let path = std::env::var("SAMPAN_STORE_PLACE").expect("the parent says where");
+    let path = kit::told("SAMPAN_STORE_PLACE");
     let options = Place::new(Kind::Memory).sqlite_options();
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path.as_ref(), options).unwrap());
     let data = "x".repeat(100_000);
