@@ -45,14 +45,16 @@ pub(crate) async fn serve(
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let connections = TaskTracker::new();
+    let cut = CancellationToken::new();
     while let Some((stream, place)) = accept(&listener, &places, &shutdown).await? {
         let connection =
             Connection { server: Arc::clone(&server), acceptor: acceptor.clone(), closing: shutdown.child_token() };
-        connections.spawn(connection.run(stream, place));
+        connections.spawn(cut.clone().run_until_cancelled_owned(connection.run(stream, place)));
     }
     connections.close();
     if tokio::time::timeout(FAREWELL, connections.wait()).await.is_err() {
-        tracing::warn!(left = connections.len(), "connections still busy at shutdown were dropped");
+        tracing::warn!(left = connections.len(), "connections still busy at shutdown are cut");
+        cut.cancel();
     }
     Ok(())
 }

@@ -46,7 +46,8 @@ pub(crate) fn parse(method: &Method, path: &str, query: &Query) -> Option<Reques
     if parts.first().is_none_or(String::is_empty) {
         return Some(RequestInfo { verb: info.verb, ..RequestInfo::default() });
     }
-    if parts.last().is_some_and(String::is_empty) && parts.len() <= 5 {
+    let proxied = parts.iter().any(|part| part == "proxy");
+    if !proxied && parts.last().is_some_and(String::is_empty) {
         parts.pop();
     }
     let deprecated_watch = parts[0] == "watch" && parts.len() > 1;
@@ -154,6 +155,7 @@ mod tests {
             "resource patch apps/v1 deployments/scale ns=a name=d rest=",
         );
         check("GET /api/v1/namespaces/a/pods/b:80/proxy/x/y", "resource get /v1 pods/proxy ns=a name=b:80 rest=/x/y");
+        check("GET /api/v1/nodes/n/proxy/x/", "resource get /v1 nodes/proxy ns= name=n rest=/x/");
         check(
             "GET /api/v1/namespaces/a/pods?fieldSelector=metadata.name%3Dp",
             "resource list /v1 pods/ ns=a name=p rest=",

@@ -131,5 +131,19 @@ async fn kubectl_creates_applies_changes_and_deletes() {
     );
     let typo = MANIFEST.replace("replicas: 2", "replica: 2");
     assert!(kubectl.fails("apply -f - -n shop", &typo).await.contains("unknown field \"spec.replica\""));
+    assert!(kubectl.run("get deploy web -n shop -o yaml", "").await.contains("kind: Deployment"));
+    assert_eq!(
+        kubectl.run("replace -f - -n shop", MANIFEST.split("---").next().unwrap()).await,
+        "deployment.apps/web replaced\n"
+    );
+    let patch = r#"patch deploy web -n shop -p {"spec":{"paused":true}}"#;
+    assert_eq!(kubectl.run(patch, "").await, "deployment.apps/web patched\n");
+    assert_eq!(
+        kubectl.run("wait deploy/web -n shop --for=jsonpath={.spec.paused}=true", "").await,
+        "deployment.apps/web condition met\n"
+    );
+    assert!(kubectl.run("auth can-i --list -n shop", "").await.contains("*.*"));
+    assert!(kubectl.run("get sa,cm,deploy -A", "").await.contains("deployment.apps/web"));
+    assert_eq!(kubectl.run("delete deploy,cm --all -n shop", "").await.lines().count(), 3);
     kubectl.listening.shutdown.cancel();
 }

@@ -46,4 +46,12 @@ async fn creates_per_second_with_32_clients() {
     let began = tokio::time::Instant::now();
     let reply = cluster.ask("GET /api/v1/namespaces/default/configmaps?resourceVersion=0").await;
     println!("a list of {} bytes in {:?}", reply.body.len(), began.elapsed());
+    let began = tokio::time::Instant::now();
+    let index = cluster.ask("GET /openapi/v3").await.json();
+    let took = began.elapsed();
+    let mut bytes = 0;
+    for path in index["paths"].as_object().unwrap().keys() {
+        bytes += cluster.ask(&format!("GET /openapi/v3/{path}")).await.body.len();
+    }
+    println!("{bytes} bytes of OpenAPI made in {took:?}");
 }
