@@ -45,6 +45,8 @@ struct Content {
     file: File,
     hasher: Sha256,
     size: u64,
+    /// A piece is being written. Found set at the beginning, it was never finished: its request was dropped.
+    writing: bool,
 }
 
 impl Sessions {
@@ -63,7 +65,7 @@ impl Sessions {
             repository: repository.clone(),
             path,
             touched: std::sync::Mutex::new(Instant::now()),
-            content: Mutex::new(Content { file, hasher: Sha256::new(), size: 0 }),
+            content: Mutex::new(Content { file, hasher: Sha256::new(), size: 0, writing: false }),
         });
         self.table().insert(id, session.clone());
         Ok(session)
@@ -183,9 +185,7 @@ enum Stopped {
 
 impl Content {
     async fn append(&mut self, body: Body, limit: u64) -> Result<(), Stopped> {
-        // A request that was dropped in the middle of a write may have left bytes that were not counted.
-        self.file.set_len(self.size).await.map_err(Stopped::Disk)?;
-        self.file.seek(SeekFrom::Start(self.size)).await.map_err(Stopped::Disk)?;
+        self.repair().await.map_err(Stopped::Disk)?;
         let mut pieces = body.into_data_stream();
         while let Some(piece) = pieces.next().await {
             let Ok(piece) = piece else {
@@ -196,10 +196,53 @@ impl Content {
             if size > limit {
                 return Err(Stopped::TooLarge);
             }
+            self.writing = true;
             self.file.write_all(&piece).await.map_err(Stopped::Disk)?;
             self.hasher.update(&piece);
             self.size = size;
+            self.writing = false;
         }
         self.file.flush().await.map_err(Stopped::Disk)
+    }
+
+    /// Cuts off what a request left that was dropped in the middle of a write: bytes that were not counted.
+    async fn repair(&mut self) -> std::io::Result<()> {
+        if self.writing {
+            self.file.set_len(self.size).await?;
+            self.file.seek(SeekFrom::Start(self.size)).await?;
+            self.writing = false;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+    use http::StatusCode;
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_in_the_form_of_the_specification_and_ends_the_upload() {
+        let directory = tempfile::tempdir().unwrap();
+        let sessions = Sessions::new((directory.path().to_owned(), 1), Limits::default());
+        let repository: Repository = "a".parse().unwrap();
+        let session = sessions.begin(&repository).await.unwrap();
+        // A device on which every write fails for want of space.
+        session.content.lock().await.file = OpenOptions::new().write(true).open("/dev/full").await.unwrap();
+        let error = sessions.append(&session, None, Body::from(vec![b'x'; 4 << 20])).await.unwrap_err();
+        let response = error.into_response();
+        assert_eq!(response.status(), StatusCode::INSUFFICIENT_STORAGE);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["errors"][0]["code"], "STORAGE_FULL");
+        assert_eq!(
+            body["errors"][0]["message"],
+            "the disk of the registry is full: free some space on it and push again"
+        );
+        assert!(sessions.find(&repository, &session.id).is_err());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 }

@@ -117,7 +117,11 @@ async fn publish(
     digest: &Digest,
 ) -> Result<Response, Error> {
     let path = registry.sessions.finish(session, digest).await?;
-    registry.storage.publish(path, name, digest).await?;
+    if let Err(error) = registry.storage.publish(path.clone(), name, digest).await {
+        // It is no upload any more, and on a full disk it would keep it full; if it has its name already there is nothing here.
+        let _ = tokio::fs::remove_file(path).await;
+        return Err(error);
+    }
     Ok(created(name, digest))
 }
 
