@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use sampan_access::{Authenticator, Authority, Authorizer, Chain, admission, bootstrap, token};
-use sampan_api::request::{Lister, MASTERS, User};
+use sampan_api::request::{Admission, AdmissionRequest, Lister, MASTERS, User};
 use sampan_apiserver::{ApiServer, Body, Limits, Options, Version};
-use sampan_meta::{Clock, Entropy, SeededEntropy};
+use sampan_meta::{Clock, Entropy, SeededEntropy, Status};
 use sampan_registry::Registry;
 use sampan_store::{MemoryStore, Store};
 use serde_json::Value;
@@ -32,16 +33,53 @@ pub struct Cluster {
     _directory: tempfile::TempDir,
 }
 
+/// What a test wants otherwise.
+pub struct Setup {
+    pub store: Arc<dyn Store>,
+    pub limits: Limits,
+    pub cache: sampan_store::cache::Options,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let store = Arc::new(MemoryStore::new(Arc::new(WallClock)));
+        Self { store, limits: Limits::default(), cache: Default::default() }
+    }
+}
+
+/// The real chain, and a panic for objects named `explode`.
+struct Explosive(Chain);
+
+impl Admission for Explosive {
+    fn mutate<'a>(
+        &'a self,
+        request: &'a AdmissionRequest<'a>,
+        object: &'a mut Value,
+    ) -> BoxFuture<'a, Result<(), Status>> {
+        assert_ne!(object["metadata"]["name"], "explode", "an object explodes");
+        self.0.mutate(request, object)
+    }
+
+    fn validate<'a>(
+        &'a self,
+        request: &'a AdmissionRequest<'a>,
+        object: &'a Value,
+    ) -> BoxFuture<'a, Result<(), Status>> {
+        self.0.validate(request, object)
+    }
+}
+
 impl Cluster {
     pub async fn start() -> Self {
-        Self::with_limits(Limits::default()).await
+        Self::with(Setup::default()).await
     }
 
     pub async fn with_limits(limits: Limits) -> Self {
-        Self::over(Arc::new(MemoryStore::new(Arc::new(WallClock))), limits).await
+        Self::with(Setup { limits, ..Setup::default() }).await
     }
 
-    pub async fn over(store: Arc<dyn Store>, limits: Limits) -> Self {
+    pub async fn with(setup: Setup) -> Self {
+        let Setup { store, limits, cache } = setup;
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(7));
         let directory = tempfile::tempdir().unwrap();
@@ -50,7 +88,7 @@ impl Cluster {
             entropy: Arc::clone(&entropy),
             service_network: ("127.150.0.0".parse().unwrap(), 16),
             node_ports: 30000..=32767,
-            cache: Default::default(),
+            cache,
         };
         let registry = Registry::open(store, options).await.unwrap();
         for object in bootstrap::objects() {
@@ -80,7 +118,7 @@ impl Cluster {
             registry: registry.clone(),
             authenticator: Arc::new(authenticator),
             authorizer,
-            admission: Arc::new(admission),
+            admission: Arc::new(Explosive(admission)),
             tokens,
             clock: Arc::clone(&clock),
             entropy,

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use sampan_apiserver::Limits;
 use sampan_store::{Batch, Durability, Error, Key, Load, MemoryStore, Page, Record, Revision, Store, Write};
 
-use crate::harness::{Cluster, WallClock};
+use crate::harness::{Cluster, Setup, WallClock};
 
 /// A store that can go away and come back.
 struct Fragile {
@@ -79,7 +78,7 @@ impl Store for Fragile {
 #[tokio::test]
 async fn without_its_store_a_server_lives_is_not_ready_and_recovers() {
     let store = Arc::new(Fragile { store: MemoryStore::new(Arc::new(WallClock)), gone: AtomicBool::new(false) });
-    let cluster = Cluster::over(store.clone(), Limits::default()).await;
+    let cluster = Cluster::with(Setup { store: store.clone(), ..Setup::default() }).await;
     assert_eq!(cluster.ask("GET /readyz").await.code, 200);
     store.gone.store(true, Ordering::SeqCst);
     let ready = cluster.ask("GET /readyz").await;

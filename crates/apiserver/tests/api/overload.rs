@@ -64,3 +64,11 @@ async fn the_client_may_ask_for_less_time() {
     let response = cluster.server.service_as(admin()).call(request).await.unwrap();
     assert_eq!(response.status(), 504);
 }
+
+#[tokio::test]
+async fn a_request_that_panics_is_a_500_and_the_server_lives() {
+    let cluster = Cluster::start().await;
+    let reply = cluster.ask(&format!("POST {PATH}\n\n{}", json!({"metadata": {"name": "explode"}}))).await;
+    assert_eq!((reply.code, &reply.json()["reason"]), (500, &json!("InternalError")));
+    cluster.create(PATH, json!({"metadata": {"name": "a"}})).await;
+}

@@ -5,7 +5,7 @@ use http::{HeaderMap, header};
 use sampan_meta::protobuf;
 use serde_json::json;
 
-use crate::harness::Cluster;
+use crate::harness::{Cluster, Setup};
 
 const PATH: &str = "/api/v1/namespaces/default/configmaps";
 
@@ -119,13 +119,16 @@ async fn protobuf_watches_come_in_frames() {
 
 #[tokio::test]
 async fn a_watch_from_a_version_that_is_gone_is_told_so_in_the_stream() {
-    let cluster = Cluster::start().await;
+    let cache = sampan_store::cache::Options { history_minimum: 1, history_maximum: 2, ..Default::default() };
+    let cluster = Cluster::with(Setup { cache, ..Setup::default() }).await;
     let first = cluster.create(PATH, json!({"metadata": {"name": "a"}})).await;
-    let _ = first;
     for _ in 0..20 {
         cluster.create(PATH, json!({"metadata": {"generateName": "x-"}})).await;
     }
-    let reply = cluster.open(&format!("{PATH}?watch=1&resourceVersion=1")).await.event().await.unwrap();
-    // Version 1 is either still in the history (the first change follows) or gone (an error event); never silence.
-    assert!(reply["type"] == "ADDED" || (reply["type"] == "ERROR" && reply["object"]["code"] == 410), "{reply}");
+    let version = first["metadata"]["resourceVersion"].as_str().unwrap();
+    let mut watch = cluster.open(&format!("{PATH}?watch=1&resourceVersion={version}")).await;
+    let event = watch.event().await.unwrap();
+    assert_eq!((&event["type"], &event["object"]["kind"]), (&json!("ERROR"), &json!("Status")));
+    assert_eq!((&event["object"]["code"], &event["object"]["reason"]), (&json!(410), &json!("Expired")));
+    assert_eq!(watch.told().await, "END");
 }
