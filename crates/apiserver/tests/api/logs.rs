@@ -157,3 +157,49 @@ async fn a_node_is_proxied_to() {
     let reply = cluster.ask("GET /api/v1/nodes/n1/proxy/stats/summary?only=x%20y").await;
     assert_eq!((reply.code, &*reply.text()), (200, "GET /stats/summary?only=x%20y\n"));
 }
+
+/// A plain HTTP server, as a container would be.
+async fn serve_container() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = service_fn(|request: Request<Incoming>| async move {
+                let authorized = request.headers().contains_key("authorization");
+                let (method, path) = (request.method().clone(), request.uri().to_string());
+                let body = request.into_body().collect().await?.to_bytes();
+                let text = format!("{method} {path} {} authorized={authorized}", String::from_utf8_lossy(&body));
+                Ok::<_, hyper::Error>(Response::new(http_body_util::Full::<Bytes>::from(text)))
+            });
+            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn pods_and_services_are_proxied_to_without_the_caller_s_credentials() {
+    let cluster = Cluster::start().await;
+    let port = serve_container().await;
+    with_pod(&cluster, 1).await;
+    let path = "/api/v1/namespaces/default";
+    let early = cluster.ask(&format!("GET {path}/pods/p:{port}/proxy/")).await;
+    assert!(early.failure().starts_with("503 ServiceUnavailable pod p has no address yet"), "{}", early.text());
+    patch(&cluster, &format!("{path}/pods/p/status"), &json!({"status": {"podIP": "127.0.0.1"}})).await;
+    let reply =
+        cluster.ask(&format!("POST {path}/pods/p:{port}/proxy/a/?x=1\nAuthorization: Bearer secret\n\nhello")).await;
+    assert_eq!((reply.code, &*reply.text()), (200, "POST /a/?x=1 hello authorized=false"));
+    let service = json!({"metadata": {"name": "s"}, "spec": {"ports": [{"name": "web", "port": 80}]}});
+    cluster.create(&format!("{path}/services"), service).await;
+    let none = cluster.ask(&format!("GET {path}/services/s:web/proxy/")).await;
+    assert_eq!(none.failure(), "503 ServiceUnavailable no endpoints available for service \"s\"");
+    let slice = json!({
+        "metadata": {"name": "s-1", "labels": {"kubernetes.io/service-name": "s"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": true}}],
+        "ports": [{"name": "web", "port": port, "protocol": "TCP"}],
+    });
+    cluster.create("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", slice).await;
+    let reply = cluster.ask(&format!("GET {path}/services/s:80/proxy/b")).await;
+    assert_eq!((reply.code, &*reply.text()), (200, "GET /b  authorized=false"));
+}
