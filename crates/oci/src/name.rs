@@ -77,7 +77,7 @@ impl FromStr for Tag {
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-        let first = text.as_bytes().first().is_some_and(|byte| is_word(byte));
+        let first = text.as_bytes().first().is_some_and(is_word);
         let all = text.bytes().all(|byte| is_word(&byte) || byte == b'.' || byte == b'-');
         match first && all && text.len() <= LONGEST_TAG {
             true => Ok(Self(text.to_owned())),

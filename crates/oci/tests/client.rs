@@ -1,5 +1,7 @@
 //! Proof against a client that is not ours: oci-client pushes and pulls over plain HTTP on loopback.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of a test are part of the test")]
+
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -42,7 +44,7 @@ fn client(monolithic: bool) -> Client {
 
 /// More than one chunk of the client (4 MiB).
 fn component(seed: u8) -> Vec<u8> {
-    (0..5_000_000_u32).map(|number| (number % 249) as u8 ^ seed).collect()
+    (0..5_000_000_u32).map(|number| number.to_le_bytes()[0] ^ number.to_le_bytes()[1] ^ seed).collect()
 }
 
 async fn push(
@@ -64,7 +66,7 @@ async fn an_artifact_pushed_in_chunks_or_whole_is_pulled_again() {
     for (monolithic, tag) in [(false, "chunked"), (true, "whole")] {
         let client = client(monolithic);
         let image: Reference = format!("{}/samples/hello:{tag}", served.host).parse().unwrap();
-        let content = component(tag.len() as u8);
+        let content = component(u8::from(monolithic));
         push(&client, &image, &RegistryAuth::Anonymous, &content).await.unwrap();
         let pulled = client.pull(&image, &RegistryAuth::Anonymous, vec![WASM]).await.unwrap();
         assert_eq!(pulled.layers[0].data, content);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rcgen::CertificateSigningRequestParams;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer};
+use sampan_api::request::MASTERS;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -53,7 +54,7 @@ impl Authority {
         let purpose = match request.signer_name {
             KUBELET_CLIENT => asked.check_node_client(request.usages)?,
             KUBELET_SERVING => asked.check_node_server(request.usages)?,
-            KUBE_APISERVER_CLIENT => check_client_usages(request.usages)?,
+            KUBE_APISERVER_CLIENT => asked.check_client(request.usages)?,
             other => return Err(refuse(format!("signer {other:?} is not one of this cluster's"))),
         };
         let subject = Subject {
@@ -138,6 +139,14 @@ impl Asked {
             () if !self.dns_names.is_empty() => Err(refuse("DNS subjectAltNames are not allowed")),
             () if !self.addresses.is_empty() => Err(refuse("IP subjectAltNames are not allowed")),
             () => exactly(usages, "client auth").map(|()| Purpose::Client),
+        }
+    }
+
+    /// Admission refuses the group as well; what is signed must not depend on what was asked before.
+    fn check_client(&self, usages: &[String]) -> Result<Purpose, Refused> {
+        match self.organizations.iter().any(|organization| organization == MASTERS) {
+            true => Err(refuse(format!("use of {KUBE_APISERVER_CLIENT} signer with {MASTERS} group is not allowed"))),
+            false => check_client_usages(usages),
         }
     }
 

@@ -100,6 +100,12 @@ fn what_a_signer_does_not_sign_is_refused_in_upstreams_words() {
             server_usages,
             "usages did not match [client auth], with or without digital signature and key encipherment",
         ),
+        (
+            KUBE_APISERVER_CLIENT,
+            Subject::client("jane", &["devs", "system:masters"]),
+            client_usages(),
+            "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed",
+        ),
         ("example.com/mine", node, client_usages(), "signer \"example.com/mine\" is not one of this cluster's"),
     ];
     for (signer, subject, usages, expected) in rows {
