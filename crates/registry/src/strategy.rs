@@ -1,6 +1,7 @@
 //! What is special about one kind.
 
 use jiff::Timestamp;
+use sampan_api::request::User;
 use sampan_meta::field::ErrorList;
 use sampan_meta::table::{Cell, Column};
 use serde_json::Value;
@@ -120,6 +121,11 @@ pub trait Strategy: Send + Sync + 'static {
         if self.subresources().iter().any(|subresource| subresource.name == "status") {
             sampan_meta::object::remove(object, &["status"]);
         }
+    }
+
+    /// Called after [`Strategy::prepare_create`] where an object has to say who made it, so that nobody can say another did.
+    fn record_author(&self, object: &mut Value, author: &User) {
+        let _ = (object, author);
     }
 
     /// Called in a write to the main resource, after mutating admission and with metadata settled: brings back what this path may not change.

@@ -1,7 +1,6 @@
 //! ServiceAccounts. Upstream: `pkg/registry/core/serviceaccount`.
 
 use jiff::Timestamp;
-use sampan_meta::object;
 use sampan_meta::table::{Cell, Column};
 use serde_json::Value;
 
@@ -24,16 +23,6 @@ impl Strategy for ServiceAccountStrategy {
             ..Subresource::posted("token", ("authentication.k8s.io", "v1", "TokenRequest"))
         };
         &[TOKEN]
-    }
-
-    /// Only the token controller lists secrets; a new account has none it does not name itself.
-    fn prepare_update(&self, object: &mut Value, old: &Value) {
-        if object.get("secrets").is_none() && old.get("secrets").is_some() {
-            crate::verbs::update::keep(object, old, "secrets");
-        }
-        if object::get(object, &["secrets"]).is_some_and(Value::is_null) {
-            object::remove(object, &["secrets"]);
-        }
     }
 
     fn keep_parsed(&self) -> bool {

@@ -61,6 +61,7 @@ impl Registry {
         resource.default(&mut object);
         self.stamp(resource, &mut object);
         resource.strategy.prepare_create(&mut object);
+        resource.strategy.record_author(&mut object, &cx.attributes.user);
         let reservation = self.reserved(cx, resource, &mut object, None).await?;
         let created = self.admit_and_create(cx, resource, object, generated).await;
         reservation.settle(created.is_ok()).await;

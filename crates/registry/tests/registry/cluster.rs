@@ -62,7 +62,11 @@ impl Cluster {
             entropy: Arc::new(SeededEntropy::new(seed)),
             service_network: ("10.96.0.0".parse().unwrap(), 28),
             node_ports: 30000..=30007,
-            cache: sampan_store::cache::Options { wait: Duration::from_millis(50), ..Default::default() },
+            cache: sampan_store::cache::Options {
+                wait: Duration::from_millis(50),
+                history_bytes: 1 << 16,
+                ..Default::default()
+            },
         };
         let registry = Registry::open(store.clone(), options).await.unwrap();
         Self { registry, clock, store }

@@ -114,8 +114,10 @@ async fn a_pods_status_is_written_apart_from_its_spec() {
 #[tokio::test]
 async fn verdicts_on_a_signing_request_come_through_approval_only() {
     let cluster = Cluster::new().await;
-    let request = json!({"metadata": {"name": "r"}, "spec": {"request": "eA==", "signerName": "example.com/s", "usages": ["client auth"]}});
-    cluster.create(&cluster.at("certificates/certificatesigningrequests", "", ""), request).await.unwrap();
+    let request = json!({"metadata": {"name": "r"}, "spec": {"username": "system:admin", "extra": {"a": ["b"]}, "request": "eA==", "signerName": "example.com/s", "usages": ["client auth"]}});
+    let made = cluster.create(&cluster.at("certificates/certificatesigningrequests", "", ""), request).await.unwrap();
+    assert_eq!(made["spec"]["username"], "tester", "nobody asks in another's name");
+    assert_eq!((made["spec"]["groups"][0].as_str(), made["spec"].get("extra")), (Some("testers"), None));
     let place = cluster.at("certificates/certificatesigningrequests", "", "r");
     let approve = json!({"status": {"conditions": [{"type": "Approved", "status": "True", "reason": "r"}]}});
     let through_status = cluster.merge(&place.clone().subresource("status"), approve.clone()).await.unwrap();
