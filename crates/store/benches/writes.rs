@@ -33,7 +33,7 @@ impl Target for Batched {
         let write = Write::Create { data, expires: None };
         self.0
             .write(Key::new("/configmaps", "default", name), write, self.1)
-            .map(|result| drop(result.unwrap()))
+            .map(|result| assert!(result.is_ok(), "{result:?}"))
             .boxed()
     }
 }

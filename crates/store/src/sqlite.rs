@@ -5,6 +5,7 @@
 
 mod convert;
 mod database;
+mod queue;
 mod reader;
 mod transaction;
 mod upkeep;
@@ -14,7 +15,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
@@ -27,6 +27,7 @@ use crate::feed::{self, Feed};
 use crate::pending::Gate;
 use crate::{Batch, Durability, Error, Key, Load, Page, Record, Revision, Store, Write};
 use database::{Database, LockFile};
+use queue::Queue;
 use reader::Reader;
 use writer::{Command, Writer};
 
@@ -51,7 +52,7 @@ impl SqliteOptions {
 /// See the module.
 pub struct SqliteStore {
     shared: Arc<Shared>,
-    commands: mpsc::Sender<Command>,
+    commands: Queue<Command>,
     gate: Gate,
     reader: Arc<Reader>,
 }
@@ -95,14 +96,16 @@ impl SqliteStore {
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Command) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).map_err(|_| feed::closed())?;
+        if !self.commands.push(command(reply)) {
+            return Err(feed::closed());
+        }
         answer.await.unwrap_or_else(|_| Err(feed::closed()))
     }
 }
 
 impl Store for SqliteStore {
     fn write(&self, key: Key, write: Write, durability: Durability) -> BoxFuture<'_, Result<Revision, Error>> {
-        let send = |pending| self.commands.send(Command::Write(pending)).is_ok();
+        let send = |pending| self.commands.push(Command::Write(pending));
         self.gate.submit(key, write, durability, send).boxed()
     }
 
@@ -158,6 +161,12 @@ impl Store for SqliteStore {
             self.shared.lock.lock().take();
         }
         .boxed()
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.commands.close();
     }
 }
 

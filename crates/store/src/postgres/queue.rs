@@ -82,7 +82,9 @@ impl Queue {
         };
         let deadline = Instant::now() + patience;
         while fits(&gathered.pending, gathered.bytes) && (contended || relaxed(gathered)) {
-            let Ok(Some(pending)) = timeout_at(deadline, self.writes.recv()).await else { return };
+            // A moment of silence means that all who write at present are waiting already.
+            let silence = Instant::now() + patience / 5;
+            let Ok(Some(pending)) = timeout_at(deadline.min(silence), self.writes.recv()).await else { return };
             self.put_off.push_back(pending);
             self.fill(gathered);
         }

@@ -1,7 +1,7 @@
 //! Reads, on a thread of their own.
 
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread;
 
 use futures::future::{BoxFuture, FutureExt};
@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc as channel, oneshot};
 
 use super::convert::{self, Interner, revision, to_sql};
+use super::queue::{Next, Queue};
 use super::{Database, Shared};
 use crate::feed::{self, LOG_READ_LIMIT, Log, Tail};
 use crate::{Error, Key, Load, Page, Record, Revision};
@@ -21,7 +22,7 @@ type Job = Box<dyn FnOnce(Result<&mut Connection, Error>, &Path) + Send>;
 
 /// The way to the reading thread.
 pub(super) struct Reader {
-    jobs: mpsc::Sender<Option<Job>>,
+    jobs: Queue<Job>,
 }
 
 /// Where the store is.
@@ -33,7 +34,8 @@ pub(super) struct Position {
 
 impl Reader {
     pub(super) fn spawn(shared: Arc<Shared>) -> Result<Arc<Self>, Error> {
-        let (jobs, received) = mpsc::channel();
+        let jobs = Queue::new();
+        let received = jobs.clone();
         thread::Builder::new()
             .name("sqlite-reader".into())
             .spawn(move || run(&received, &shared))
@@ -51,23 +53,32 @@ impl Reader {
             let result = connection.and_then(|found| query(found).map_err(|error| convert::error(path, &error)));
             let _ = reply.send(result);
         });
-        self.jobs.send(Some(job)).map_err(|_| feed::closed())?;
+        if !self.jobs.push(job) {
+            return Err(feed::closed());
+        }
         answer.await.unwrap_or_else(|_| Err(feed::closed()))
     }
 
-    /// Returns when the thread has let go of the file.
+    /// Returns when the thread has done what it was asked before.
     pub(super) async fn close(&self) {
         let (reply, answer) = oneshot::channel::<()>();
-        let last: Job = Box::new(move |_, _| drop(reply));
-        if self.jobs.send(Some(last)).is_ok() && self.jobs.send(None).is_ok() {
+        let accepted = self.jobs.push(Box::new(move |_, _| drop(reply)));
+        self.jobs.close();
+        if accepted {
             let _ = answer.await;
         }
     }
 }
 
-fn run(jobs: &mpsc::Receiver<Option<Job>>, shared: &Shared) {
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.jobs.close();
+    }
+}
+
+fn run(jobs: &Queue<Job>, shared: &Shared) {
     let mut database: Option<Database> = None;
-    while let Ok(Some(job)) = jobs.recv() {
+    while let Next::Item(job) = jobs.next(None) {
         let ready = ensure_open(&mut database, shared);
         let connection = ready.map(|()| &mut database.as_mut().expect("it was just opened").connection);
         job(connection, &shared.path);

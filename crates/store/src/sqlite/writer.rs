@@ -1,7 +1,5 @@
 //! The one thread that writes.
 
-use std::collections::VecDeque;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, atomic::Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,6 +8,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::database::{self, SKIP};
+use super::queue::{Next, Queue};
 use super::transaction::{self, Outcome};
 use super::{Database, Shared, convert, reader, upkeep};
 use crate::pending::{Pending, Request, fits};
@@ -26,9 +25,7 @@ pub(super) enum Command {
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    commands: Receiver<Command>,
-    /// Taken from `commands` but not yet done.
-    waiting: VecDeque<Command>,
+    commands: Queue<Command>,
     /// `None` after a failure, until it can be opened again.
     database: Option<Database>,
     /// The file that was open last.
@@ -39,24 +36,16 @@ pub(super) struct Writer {
     cutting: bool,
 }
 
-/// Why the writer woke up.
-enum Wake {
-    Command(Command),
-    Upkeep,
-    Abandoned,
-}
-
 impl Writer {
-    pub(super) fn spawn(database: Database, shared: Arc<Shared>) -> Result<mpsc::Sender<Command>, Error> {
-        let (sender, commands) = mpsc::channel();
+    pub(super) fn spawn(database: Database, shared: Arc<Shared>) -> Result<Queue<Command>, Error> {
+        let commands = Queue::new();
         let next_expiry =
             upkeep::next_expiry(&database.connection).map_err(|error| convert::error(&shared.path, &error))?;
         let mut writer = Writer {
             identity: database.identity(),
             database: Some(database),
             shared,
-            commands,
-            waiting: VecDeque::new(),
+            commands: commands.clone(),
             synchronous: None,
             relaxed: 0,
             next_expiry,
@@ -67,43 +56,36 @@ impl Writer {
             .name("sqlite-writer".into())
             .spawn(move || writer.run())
             .map_err(|error| Error::Unavailable(format!("no thread to write with: {error}")))?;
-        Ok(sender)
+        Ok(commands)
     }
 
     fn run(&mut self) {
         loop {
-            match self.wake() {
-                Wake::Command(Command::Write(first)) => self.write(first),
-                Wake::Command(Command::Compact(to, reply)) => {
+            match self.commands.next(self.next_upkeep()) {
+                Next::Item(Command::Write(first)) => self.write(first),
+                Next::Item(Command::Compact(to, reply)) => {
                     let _ = reply.send(self.with(|connection| upkeep::compact(connection, to)));
                     self.cutting = true;
                 }
-                Wake::Command(Command::Close(reply)) => {
+                Next::Item(Command::Close(reply)) => {
                     self.end();
                     let _ = reply.send(Ok(()));
                     return;
                 }
-                Wake::Upkeep => self.upkeep(),
-                Wake::Abandoned => return self.end(),
+                Next::Timeout => self.upkeep(),
+                Next::Closed => return self.end(),
             }
         }
     }
 
-    /// Sleeps until there is something to do.
-    fn wake(&mut self) -> Wake {
-        if let Some(command) = self.waiting.pop_front() {
-            return Wake::Command(command);
-        }
-        let received = match (self.cutting, self.next_expiry) {
-            (true, _) => self.commands.recv_timeout(Duration::ZERO),
-            (false, Some(at)) => self.commands.recv_timeout(expiry::pause(Some(at.saturating_sub(self.now())))),
-            (false, None) => self.commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    /// When there is something to do though nobody asks for it.
+    fn next_upkeep(&self) -> Option<Instant> {
+        let pause = match (self.cutting, self.next_expiry) {
+            (true, _) => Duration::ZERO,
+            (false, Some(at)) => expiry::pause(Some(at.saturating_sub(self.now()))),
+            (false, None) => return None,
         };
-        match received {
-            Ok(command) => Wake::Command(command),
-            Err(RecvTimeoutError::Timeout) => Wake::Upkeep,
-            Err(RecvTimeoutError::Disconnected) => Wake::Abandoned,
-        }
+        Some(Instant::now() + pause)
     }
 
     fn now(&self) -> i64 {
@@ -129,23 +111,22 @@ impl Writer {
 
     /// All writes that wait; where none of them is in a hurry, those of the next moments too.
     fn gather(&mut self, first: Pending) -> Vec<Pending> {
+        let gather = self.shared.options.gather;
+        let is_write = |command: &Command| matches!(command, Command::Write(_));
+        let deadline = Instant::now() + gather;
         let mut bytes = first.request.write.size();
         let mut relaxed = first.durability == Durability::Relaxed;
         let mut batch = vec![first];
-        let deadline = Instant::now() + self.shared.options.gather;
         while fits(&batch, bytes) {
-            let patience = if relaxed { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
-            match self.commands.recv_timeout(patience) {
-                Ok(Command::Write(pending)) => {
+            match self.commands.next_if(is_write) {
+                Some(Command::Write(pending)) => {
                     bytes += pending.request.write.size();
                     relaxed &= pending.durability == Durability::Relaxed;
                     batch.push(pending);
                 }
-                Ok(other) => {
-                    self.waiting.push_back(other);
-                    break;
-                }
-                Err(_) => break,
+                // A moment of silence means that all who write at present are waiting already.
+                _ if relaxed && self.commands.wait_until(deadline.min(Instant::now() + gather / 5), is_write) => {}
+                _ => break,
             }
         }
         batch
@@ -204,6 +185,7 @@ impl Writer {
     }
 
     fn end(&mut self) {
+        self.commands.close();
         self.shared.feed.close();
         if let Err(error) = self.with(|connection| upkeep::end_session(connection)) {
             tracing::warn!(%error, "the store was not closed in good order; the next start recovers it");
