@@ -165,16 +165,19 @@ impl DeploymentController {
         revision: Option<String>,
         status: Option<sampan_api::k8s::api::apps::v1::DeploymentStatus>,
     ) -> Result<(), Failure> {
-        let api: Api<Deployment> = self.cx.api(&key.namespace);
+        if revision.is_none() && status.is_none() {
+            return Ok(());
+        }
         let mut deployment = deployment.clone();
+        // The revision goes with the status, as upstream writes it: a write to the Deployment itself would count as a new generation.
         if let Some(revision) = revision {
             deployment.metadata.annotations.get_or_insert_default().insert(REVISION.to_owned(), revision);
-            deployment.metadata = api.replace(&key.name, &PostParams::default(), &deployment).await?.metadata;
         }
-        if let Some(status) = status {
-            deployment.status = Some(status);
-            api.replace_status(&key.name, &PostParams::default(), &deployment).await?;
-        }
+        deployment.status = status.or(deployment.status);
+        self.cx
+            .api::<Deployment>(&key.namespace)
+            .replace_status(&key.name, &PostParams::default(), &deployment)
+            .await?;
         Ok(())
     }
 }

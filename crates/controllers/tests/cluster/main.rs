@@ -1,0 +1,6 @@
+//! The controllers over the real apiserver, in virtual time.
+
+mod harness;
+mod jobs;
+mod owners;
+mod workloads;
