@@ -30,7 +30,7 @@ pub use kube::api::{
     PatchParams, PostParams, Preconditions, PropagationPolicy, WatchEvent, WatchParams,
 };
 pub use kube::client::Body;
-pub use kube::core::{ClusterResourceScope, NamespaceResourceScope, Status};
+pub use kube::core::{ClusterResourceScope, GroupVersionKind, NamespaceResourceScope, Status};
 pub use kube::{Api, Client, Error, Resource, ResourceExt, discovery};
 pub use recorder::{EventType, Recorder};
 pub use transport::{TransportError, from_kubeconfig, in_process};

@@ -19,10 +19,21 @@ pub struct Config {
     pub plain_http: Vec<String>,
     /// Certificate authorities (PEM) that registries may be signed by, besides those the node trusts.
     pub registry_authorities: Vec<Vec<u8>>,
+    /// Registries known by another name than their address.
+    pub mirrors: Vec<Mirror>,
     /// Bounds.
     pub limits: Limits,
     /// The wall clock.
     pub clock: Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>,
+}
+
+/// A registry that images call by a name of the cluster's own, wherever it listens.
+#[derive(Clone, Debug)]
+pub struct Mirror {
+    /// The host in image references.
+    pub host: String,
+    /// Where it listens (HOST:PORT) and how to pull from it.
+    pub endpoint: sampan_runtime::Credentials,
 }
 
 /// Bounds of what images and child processes may use.

@@ -26,9 +26,11 @@ mod image;
 mod link;
 mod process;
 mod protocol;
+mod push;
 mod runtime;
 pub mod sandbox;
 mod world;
 
-pub use config::{Config, Limits};
+pub use config::{Config, Limits, Mirror};
+pub use push::push;
 pub use runtime::{ProcessStatus, WasmRuntime};

@@ -32,7 +32,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("wasmtime-wasi", &["sampan-wasm"]),
     ("wasmtime-wasi-http", &["sampan-wasm"]),
     ("oci-client", &["sampan-wasm"]),
-    ("axum", &["sampan-apiserver", "sampan-node", "sampan-oci"]),
+    ("axum", &["sampan-apiserver", "sampan-node", "sampan-oci", "sampan"]),
     ("clap", &["sampan"]),
     ("anyhow", &["sampan", "xtask", "sampan-e2e"]),
     ("jsonwebtoken", &["sampan-access"]),

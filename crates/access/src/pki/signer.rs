@@ -37,6 +37,17 @@ pub struct SigningRequest<'a> {
     pub expiration_seconds: Option<i64>,
 }
 
+/// Who a request wants to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requested {
+    /// The subject's common name: a user.
+    pub common_name: String,
+    /// The subject's organizations: groups.
+    pub organizations: Vec<String>,
+    /// How many alternative names there are, of whatever kind.
+    pub alternative_names: usize,
+}
+
 /// Why a request is not signed; asking again as it stands is no use. The words are upstream's where it has some.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -66,6 +77,16 @@ impl Authority {
         let life = request.expiration_seconds.map(|seconds| u64::try_from(seconds).unwrap_or_default().max(SHORTEST));
         self.certify(&subject, &verified.public_key, life.map(Duration::from_secs)).map_err(refuse)
     }
+}
+
+/// Who a request in PEM wants to be, after checking that it is signed by the key it is for.
+pub fn requested(request_pem: &str) -> Result<Requested, Refused> {
+    let der = decode(request_pem)?;
+    let (_, parsed) = X509CertificationRequest::from_der(&der).map_err(unreadable)?;
+    CertificateSigningRequestParams::from_der(&der).map_err(unreadable)?;
+    let Asked { common_name, organizations, dns_names, addresses, other_names } = Asked::of(&parsed)?;
+    let alternative_names = dns_names.len() + addresses.len() + other_names.len();
+    Ok(Requested { common_name, organizations, alternative_names })
 }
 
 /// The organizations (groups) a request in PEM asks for.

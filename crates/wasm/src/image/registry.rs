@@ -8,7 +8,7 @@ use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
 use oci_client::manifest::OciDescriptor;
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
-use sampan_runtime::{Error, ImagePull, Result};
+use sampan_runtime::{Credentials, Error, ImagePull, Result};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::Mutex;
@@ -16,30 +16,35 @@ use tokio::sync::Mutex;
 use super::manifest::{ACCEPTED, Raw};
 use super::store::{digest_of, format_digest};
 use super::{bad, unavailable};
-use crate::{Config, Limits};
+use crate::{Config, Limits, Mirror};
 
 /// How registries are reached.
 pub(super) struct Registries {
     plain_http: Vec<String>,
     authorities: Vec<Vec<u8>>,
+    mirrors: Vec<Mirror>,
     limits: Limits,
 }
 
 impl Registries {
     pub(super) fn new(config: &Config) -> Self {
-        Registries { plain_http: config.plain_http.clone(), authorities: config.registry_authorities.clone(), limits: config.limits.clone() }
+        Registries {
+            plain_http: config.plain_http.clone(),
+            authorities: config.registry_authorities.clone(),
+            mirrors: config.mirrors.clone(),
+            limits: config.limits.clone(),
+        }
     }
 
     /// A client for one pull. Not kept for the next: it remembers tokens, and the next may have other credentials.
     pub(super) fn connect(&self, image: &ImagePull) -> Result<Registry> {
-        let reference: Reference = image
-            .reference
+        let (address, credentials) = self.resolve(image);
+        let reference: Reference = address
             .parse()
             .map_err(|error| bad(&image.reference, format!("it is not a valid image name: {error}; use HOST/NAME:TAG or HOST/NAME@sha256:DIGEST")))?;
         let host = reference.resolve_registry().to_owned();
         let plain = is_loopback(&host) || self.plain_http.iter().chain(&image.plain_http).any(|name| *name == host);
-        let mut candidates: Vec<_> = image
-            .credentials
+        let mut candidates: Vec<_> = credentials
             .iter()
             .filter(|credentials| same_registry(&credentials.registry, &reference))
             .map(|credentials| RegistryAuth::Basic(credentials.username.clone(), credentials.password.clone()))
@@ -53,6 +58,15 @@ impl Registries {
             reference,
             limits: self.limits.clone(),
         })
+    }
+
+    /// Where the image really is, and what may be shown there: a mirror's own credentials go before the pod's.
+    fn resolve(&self, image: &ImagePull) -> (String, Vec<Credentials>) {
+        let mirror = self.mirrors.iter().find_map(|mirror| Some((mirror, image.reference.strip_prefix(&mirror.host)?.strip_prefix('/')?)));
+        match mirror {
+            Some((mirror, name)) => (format!("{}/{name}", mirror.endpoint.registry), vec![mirror.endpoint.clone()]),
+            None => (image.reference.clone(), image.credentials.clone()),
+        }
     }
 
     fn client(&self, protocol: ClientProtocol) -> Client {

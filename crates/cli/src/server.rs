@@ -1,0 +1,190 @@
+//! The server: store, registry, access, API, scheduler, controllers and the embedded OCI registry, each given what it needs.
+
+mod bootstrap;
+mod controllers;
+mod store;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use sampan_access::pki::{self, Clients, ServerCertificate, Subject};
+use sampan_access::{Authenticator, Authority, Authorizer, Chain, admission, kubeconfig, token};
+use sampan_api::request::User;
+use sampan_apiserver::{ApiServer, Limits, Version};
+use sampan_client::Client;
+use sampan_registry::Registry;
+use sampan_store::Store;
+use tokio::net::TcpListener;
+
+use crate::addresses::ServiceRange;
+use crate::arguments;
+use crate::layout::{Layout, Lock, write_atomically};
+use crate::oci::EmbeddedRegistry;
+use crate::outside::{Outside, host_name};
+use crate::parts::{Hint, Parts};
+use crate::version;
+
+/// Everything of a server that others in this process build on.
+pub(crate) struct Server {
+    pub(crate) layout: Layout,
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) url: String,
+    pub(crate) oci: EmbeddedRegistry,
+    registry: Arc<Registry>,
+    api: Arc<ApiServer>,
+    outside: Outside,
+    _lock: Lock,
+    _range: ServiceRange,
+}
+
+/// `sampan server`
+pub(crate) async fn run(options: arguments::Server) -> Result<()> {
+    let mut parts = Parts::new();
+    let server = Server::start(&options, &mut parts, Outside::real()).await?;
+    server.say_ready();
+    parts.until_stopped().await
+}
+
+impl Server {
+    /// Opens the state, starts every part of a server and returns once the API answers.
+    pub(crate) async fn start(options: &arguments::Server, parts: &mut Parts, outside: Outside) -> Result<Self> {
+        let layout = Layout::create(&options.data.data_dir)?;
+        let lock = layout.lock()?;
+        let authority = Authority::open(&layout.pki(), outside.clock.clone(), outside.entropy.clone());
+        let authority = Arc::new(authority.context("failed to open the cluster's certificate authority")?);
+        let listener = listen(options.api_port, "--api-port").await?;
+        let port = listener.local_addr()?.port();
+        let range = ServiceRange::claim(&layout, port)?;
+        let store = store::open(&options.store, &layout, &outside).await?;
+        let registry = open_registry(store, &range, &outside).await?;
+        let api = assemble(registry.clone(), &authority, &outside)?;
+        let url = format!("https://127.0.0.1:{port}");
+        let oci = EmbeddedRegistry::bind(&layout, registry_port(options, port), outside.entropy.as_ref()).await?;
+        let server = Self { layout, authority, url, oci, registry, api, outside, _lock: lock, _range: range };
+        server.serve(listener, parts)?;
+        bootstrap::run(&server, (server._range.kubernetes(), port)).await?;
+        server.start_parts(parts)?;
+        server.write_kubeconfig()?;
+        Ok(server)
+    }
+
+    /// A client in this process that acts as `user`.
+    pub(crate) fn client_as(&self, user: User) -> Client {
+        sampan_client::in_process(self.api.service_as(user), "default")
+    }
+
+    /// A client of the person who started this process.
+    pub(crate) fn admin(&self) -> Client {
+        self.client_as(User::new("sampan:admin", ["system:masters"]))
+    }
+
+    pub(crate) fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
+    /// Tells on standard output that everything runs and how to speak to it.
+    #[expect(clippy::print_stdout, reason = "this is what the user asked for")]
+    pub(crate) fn say_ready(&self) {
+        println!("Sampan is ready: {}", self.url);
+        println!("  export KUBECONFIG={}", self.layout.kubeconfig().display());
+    }
+
+    fn serve(&self, listener: TcpListener, parts: &mut Parts) -> Result<()> {
+        let names = [host_name(), self._range.kubernetes().to_string()];
+        let identity = self.authority.keep("apiserver", &Subject::api_server(&names))?;
+        let certificate = ServerCertificate::new(&identity)?;
+        let clients = Clients::May(vec![self.authority.certificate().clone()]);
+        let tls = pki::server_config(certificate, &clients, self.outside.clock.clone())?;
+        let (api, stop) = (self.api.clone(), parts.stop());
+        parts.start("API server", async move { Ok(api.serve(listener, tls, stop).await?) });
+        Ok(())
+    }
+
+    fn start_parts(&self, parts: &mut Parts) -> Result<()> {
+        let scheduler = sampan_scheduler::Options {
+            client: self.client_as(User::new("system:kube-scheduler", [""; 0])),
+            scheduler_name: "default-scheduler".into(),
+            clock: self.outside.clock.clone(),
+            entropy: self.outside.entropy.clone(),
+        };
+        let stop = parts.stop();
+        parts.start("scheduler", async move {
+            sampan_scheduler::Scheduler::run(scheduler, stop).await;
+            Ok(())
+        });
+        controllers::start(self, parts);
+        self.oci.serve(parts)
+    }
+
+    /// Makes Service `default/kubernetes` lead to this server.
+    async fn publish(&self, (service, port): (Ipv4Addr, u16)) -> Result<()> {
+        let endpoint = (Ipv4Addr::LOCALHOST, port).into();
+        let address = sampan_apiserver::Address { cluster_ip: IpAddr::V4(service), endpoint };
+        let published = sampan_apiserver::publish(&self.registry, address).await;
+        published.context("failed to publish the service default/kubernetes")
+    }
+
+    fn write_kubeconfig(&self) -> Result<()> {
+        let admin = self.authority.keep("admin", &Subject::admin())?;
+        let text = kubeconfig::Kubeconfig {
+            name: "sampan",
+            server: &self.url,
+            authority_pem: self.authority.certificate_pem(),
+            credentials: kubeconfig::Credentials::Certificate(&admin),
+        };
+        write_atomically(&self.layout.kubeconfig(), text.to_yaml().as_bytes(), 0o600)
+    }
+}
+
+fn registry_port(options: &arguments::Server, api_port: u16) -> u16 {
+    // Next to the API's port, so that the second cluster on a machine finds its own without being told; free choice begets free choice.
+    let beside = if options.api_port == 0 { 0 } else { api_port.saturating_add(1) };
+    options.registry_port.unwrap_or(beside)
+}
+
+async fn listen(port: u16, flag: &str) -> Result<TcpListener> {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+    bound.with_context(|| Hint(format!("stop what listens there, or choose another port with {flag} (0 takes a free one)")))
+        .with_context(|| format!("failed to listen on 127.0.0.1:{port}"))
+}
+
+async fn open_registry(store: Arc<dyn Store>, range: &ServiceRange, outside: &Outside) -> Result<Arc<Registry>> {
+    let options = sampan_registry::Options {
+        clock: outside.clock.clone(),
+        entropy: outside.entropy.clone(),
+        service_network: (IpAddr::V4(range.base), 16),
+        node_ports: 30_000..=32_767,
+        cache: Default::default(),
+    };
+    Registry::open(store, options).await.context("failed to load the cluster's objects")
+}
+
+fn assemble(registry: Arc<Registry>, authority: &Arc<Authority>, outside: &Outside) -> Result<Arc<ApiServer>> {
+    let (clock, entropy) = (outside.clock.clone(), outside.entropy.clone());
+    let tokens =
+        token::Issuer::new(authority.token_key(), token::Options::default(), registry.clone(), clock.clone(), entropy.clone());
+    let tokens = Arc::new(tokens);
+    let authorizer = Arc::new(Authorizer::new(registry.clone()));
+    let admission = admission::Context {
+        lister: registry.clone(),
+        authorizer: authorizer.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+    };
+    let roots = vec![authority.certificate().clone()];
+    let to_nodes = authority.keep("apiserver-kubelet-client", &Subject::kubelet_api_client())?;
+    let options = sampan_apiserver::Options {
+        authenticator: Arc::new(Authenticator::new(roots.clone(), tokens.clone(), registry.clone(), clock.clone())),
+        authorizer,
+        admission: Arc::new(Chain::new(admission)),
+        tokens,
+        version: Version { git_version: version::kubelet(), ..Version::default() },
+        node_client: Some(Arc::new(pki::client_config(&roots, Some(&to_nodes), clock.clone())?)),
+        limits: Limits::default(),
+        registry,
+        clock,
+        entropy,
+    };
+    Ok(ApiServer::new(options))
+}

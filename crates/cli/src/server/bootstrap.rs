@@ -1,0 +1,53 @@
+//! What every cluster starts with: namespaces, priority classes, roles and bindings, and the Service of the API itself. Brought up to
+//! this version's expectations at each start; what somebody added stays.
+
+use std::net::Ipv4Addr;
+
+use anyhow::{Context, Result};
+use futures::StreamExt;
+use sampan_access::bootstrap::{Reconciled, objects, reconcile};
+use sampan_client::Client;
+use serde_json::Value;
+
+use super::Server;
+use crate::cluster::{Stored, create, delete, fetch, replace};
+
+/// Writes in flight at once: they share transactions.
+const AT_ONCE: usize = 64;
+
+pub(super) async fn run(server: &Server, address: (Ipv4Addr, u16)) -> Result<()> {
+    let client = server.admin();
+    let (namespaces, rest): (Vec<_>, Vec<_>) = objects().into_iter().chain(server.oci.objects()).partition(is_namespace);
+    for some in [namespaces, rest] {
+        let mut written = futures::stream::iter(some).map(|object| ensure(&client, object)).buffer_unordered(AT_ONCE);
+        while let Some(done) = written.next().await {
+            done?;
+        }
+    }
+    server.publish(address).await
+}
+
+fn is_namespace(object: &Value) -> bool {
+    object["kind"] == "Namespace"
+}
+
+/// Roles and bindings are brought up to date; everything else is only made when it is not there.
+fn wanted(existing: Option<&Value>, expected: &Value) -> Reconciled {
+    let is_policy = expected["apiVersion"].as_str().is_some_and(|version| version.starts_with("rbac."));
+    if existing.is_some() && !is_policy { Reconciled::Unchanged } else { reconcile(existing, expected) }
+}
+
+async fn ensure(client: &Client, expected: Value) -> Result<()> {
+    let stored = Stored::of(&expected)?;
+    let existing = fetch(client, &stored).await?;
+    let done = match wanted(existing.as_ref(), &expected) {
+        Reconciled::Unchanged => Ok(()),
+        Reconciled::Create(object) => create(client, &stored, &object).await,
+        Reconciled::Update(object) => replace(client, &stored, &object).await,
+        Reconciled::Recreate(object) => {
+            delete(client, &stored).await?;
+            create(client, &stored, &object).await
+        }
+    };
+    done.with_context(|| format!("failed to set up {stored}"))
+}
