@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use super::*;
 use crate::conformance::{Guest, Guests, Subject};
 
+#[allow(clippy::disallowed_methods)] // A test may look at the wall.
 fn wall_clock() -> Now {
     Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as i128)
 }

@@ -118,11 +118,17 @@ pub async fn pulling_a_broken_image_is_not_retryable(subject: Subject) {
     assert!(error.to_string().contains(&guest.image.reference), "{error}");
 }
 
-pub async fn a_running_container_outlives_the_agent(mut subject: Subject) {
+/// The subject with a new front end, made when the old one was gone: two at a time would fight over what is left behind.
+async fn restarted(subject: Subject) -> Option<Subject> {
+    let Subject { runtime, guests, directory, address, keep } = subject;
+    drop(runtime);
+    let runtime = guests.restart()?.await;
+    Some(Subject { runtime, guests, directory, address, keep })
+}
+
+pub async fn a_running_container_outlives_the_agent(subject: Subject) {
     let container = subject.launch("a", &subject.guests.sleeps()).await;
-    let guests = subject.guests.clone();
-    let Some(restarted) = guests.restart() else { return };
-    drop(std::mem::replace(&mut subject.runtime, restarted.await));
+    let Some(subject) = restarted(subject).await else { return };
     let sandboxes = subject.runtime.sandboxes().await.expect("sandboxes are listed");
     assert!(sandboxes.iter().any(|sandbox| sandbox.id == "a" && sandbox.ready), "{sandboxes:?}");
     assert!(is_running(&*subject.runtime, &container).await);
@@ -130,11 +136,9 @@ pub async fn a_running_container_outlives_the_agent(mut subject: Subject) {
     exit(&*subject.runtime, &container).await;
 }
 
-pub async fn an_exit_during_the_agents_absence_is_known_afterwards(mut subject: Subject) {
+pub async fn an_exit_during_the_agents_absence_is_known_afterwards(subject: Subject) {
     let container = subject.launch("a", &subject.guests.exits(9)).await;
-    let guests = subject.guests.clone();
-    let Some(restarted) = guests.restart() else { return };
-    drop(std::mem::replace(&mut subject.runtime, restarted.await));
+    let Some(subject) = restarted(subject).await else { return };
     let exit = exit(&*subject.runtime, &container).await;
     assert_eq!((exit.code, exit.reason), (9, ExitReason::Error));
 }

@@ -1,0 +1,6 @@
+//! The agent against the fake runtime and a small apiserver, under virtual time.
+
+mod failing;
+mod life;
+mod outage;
+mod probing;

@@ -1,0 +1,50 @@
+//! Where things lie below `data_dir`.
+
+use std::path::{Path, PathBuf};
+
+/// Paths of one node's agent.
+#[derive(Clone, Debug)]
+pub(crate) struct Directories {
+    root: PathBuf,
+}
+
+impl Directories {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// Volumes and termination messages of one pod; removed with it.
+    pub(crate) fn pod(&self, uid: &str) -> PathBuf {
+        self.root.join("pods").join(uid)
+    }
+
+    pub(crate) fn pods(&self) -> PathBuf {
+        self.root.join("pods")
+    }
+
+    pub(crate) fn volume(&self, uid: &str, kind: &str, name: &str) -> PathBuf {
+        self.pod(uid).join("volumes").join(kind).join(name)
+    }
+
+    /// The file a container may leave its last words in.
+    pub(crate) fn termination_message(&self, uid: &str, container: &str, attempt: u32) -> PathBuf {
+        self.pod(uid).join("containers").join(container).join(format!("{attempt}.message"))
+    }
+
+    /// Logs of one pod, laid out as below the kubelet's `/var/log/pods`.
+    pub(crate) fn logs(&self, namespace: &str, name: &str, uid: &str) -> PathBuf {
+        self.root.join("logs").join(format!("{namespace}_{name}_{uid}"))
+    }
+
+    pub(crate) fn all_logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    pub(crate) fn log(&self, namespace: &str, name: &str, uid: &str, container: &str, attempt: u32) -> PathBuf {
+        self.logs(namespace, name, uid).join(container).join(format!("{attempt}.log"))
+    }
+
+    pub(crate) fn checkpoint(&self) -> PathBuf {
+        self.root.join("checkpoint")
+    }
+}

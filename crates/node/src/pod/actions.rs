@@ -1,0 +1,323 @@
+//! Carrying out what the plan says: each action marks the state and begins a job; its outcome comes back to the worker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sampan_api::k8s::api::core::v1::{Container, Pod};
+use sampan_client::{Api, DeleteParams, Preconditions, error};
+use sampan_runtime::{Isolation, NetworkAttachment, PodRef};
+
+use super::plan::{Action, Stop};
+use super::start::{self, Order, StartError, Started};
+use super::state::{ImageState, Step, Why};
+use super::worker::Worker;
+use super::{ending, events, facts, hooks};
+use crate::context::Context;
+use crate::images::{Found, ImageError, Request};
+use crate::{runtimes, volumes};
+
+/// What a job brought.
+pub(crate) enum Done {
+    Mounted {
+        again: bool,
+        result: Result<Option<Timestamp>, String>,
+    },
+    Attached(Result<(NetworkAttachment, (Option<usize>, Isolation)), String>),
+    Found {
+        container: String,
+        result: Result<Found, ImageError>,
+    },
+    Started {
+        container: String,
+        result: Box<Result<Started, StartError>>,
+    },
+    Stopped {
+        container: String,
+        runtime: usize,
+        id: String,
+        result: Result<(), String>,
+    },
+    Reset(Result<(), String>),
+    TornDown(Result<(), String>),
+    Deleted(Result<(), String>),
+    /// An older run was cleared away.
+    Cleared,
+}
+
+/// A stop that preStop used up still gets this long, as the kubelet's minimum.
+const LEAST_STOP: Duration = Duration::from_secs(2);
+
+/// Between two attempts to stop a container with a runtime that is out of order.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Worker {
+    pub(super) fn perform(&mut self, action: Action, now: Timestamp) {
+        match action {
+            Action::Mount => self.mount(now),
+            Action::Attach => {
+                self.state.network = Step::Working;
+                let (context, pod) = (self.context.clone(), self.pod.clone());
+                self.jobs.spawn(async move { Done::Attached(attach(context, pod).await) });
+            }
+            Action::Pull(container) => self.pull(container),
+            Action::BackOff(container) => self.back_off(&container),
+            Action::Start(container) => self.start(container, now),
+            Action::Stop(stop) => self.stop(stop, now),
+            Action::End(why) => {
+                if why == Why::DeadlineExceeded {
+                    events::deadline_exceeded(&self.context, &self.pod);
+                }
+                ending::end(&mut self.state, &self.pod, why, now);
+            }
+            Action::Reset => {
+                events::sandbox_changed(&self.context, &self.pod);
+                self.state.tear_down = Step::Working;
+                let close = self.close();
+                self.jobs.spawn(async move { Done::Reset(close.await) });
+            }
+            Action::TearDown => self.tear_down(),
+            Action::Delete => self.delete(now),
+        }
+    }
+
+    fn mount(&mut self, now: Timestamp) {
+        let again = self.state.volumes == Step::Done;
+        self.state.refresh_volumes_at = None;
+        if !again {
+            self.state.volumes = Step::Working;
+        }
+        let (context, pod, address) = (self.context.clone(), self.pod.clone(), self.state.address);
+        self.jobs.spawn(async move { Done::Mounted { again, result: mount(context, pod, address, now).await } });
+    }
+
+    fn pull(&mut self, name: String) {
+        let known = self.state.container(&name);
+        let after = match &known.image {
+            ImageState::Failed(failure) => Some(failure.clone()),
+            _ => None,
+        };
+        known.image = ImageState::Pulling { after };
+        let (context, pod, chosen) = (self.context.clone(), self.pod.clone(), self.class.0);
+        self.jobs.spawn(async move {
+            let result = find(&context, &pod, &name, chosen).await;
+            Done::Found { container: name, result }
+        });
+    }
+
+    fn back_off(&mut self, name: &str) {
+        let known = self.state.container(name);
+        known.backing_off = true;
+        if known.backoff_until().is_some() && !matches!(known.image, ImageState::Failed(_)) {
+            return events::restart_back_off(&self.context, &self.pod, name);
+        }
+        let image = facts::container(&self.pod, name).and_then(|container| container.image.clone()).unwrap_or_default();
+        events::image_back_off(&self.context, &self.pod, name, &image);
+    }
+
+    fn start(&mut self, name: String, now: Timestamp) {
+        let (Some(network), isolation, sandbox_attempt) = (self.network.clone(), self.class.1, self.state.attempt)
+        else {
+            self.state.network = Step::Idle;
+            return;
+        };
+        let container = self.state.container(&name);
+        let ImageState::Ready(image) = container.image.clone() else { return };
+        let attempt = container.next_run();
+        container.begin_start(now);
+        self.state.sandboxes.insert(image.runtime);
+        let (context, pod) = (self.context.clone(), self.pod.clone());
+        let order =
+            Order { context, pod, container: name.clone(), attempt, image, network, isolation, sandbox_attempt };
+        self.jobs.spawn(async move { Done::Started { container: name, result: Box::new(start::start(order).await) } });
+    }
+
+    fn stop(&mut self, stop: Stop, now: Timestamp) {
+        let Stop { container: name, deadline, probe } = stop;
+        let address = self.state.address;
+        let container = self.state.container(&name);
+        let hurry = container.stopping.is_some();
+        let Some(run) = container.current.clone() else { return };
+        container.stopping = Some(deadline);
+        if !hurry {
+            events::killing(&self.context, &self.pod, &name, probe);
+        }
+        let (context, pod) = (self.context.clone(), self.pod.clone());
+        let time = Duration::try_from(deadline.duration_since(now)).unwrap_or_default();
+        self.jobs.spawn(async move {
+            let begin = tokio::time::Instant::now();
+            let place = hooks::Place {
+                context: &context,
+                pod: &pod,
+                container: &name,
+                runtime: run.runtime,
+                id: &run.id,
+                address,
+            };
+            let hooked = !hurry && hooks::pre_stop(&place, time).await;
+            let left = time.saturating_sub(begin.elapsed()).max(if hooked { LEAST_STOP } else { Duration::ZERO });
+            let result = context.runtimes[run.runtime].stop(&run.id, left).await;
+            if matches!(&result, Err(error) if error.retryable()) {
+                tokio::time::sleep(RETRY).await;
+            }
+            Done::Stopped {
+                container: name,
+                runtime: run.runtime,
+                id: run.id,
+                result: result.map_err(|error| error.to_string()),
+            }
+        });
+    }
+
+    /// Closes all sandboxes of the pod.
+    fn close(&self) -> impl Future<Output = Result<(), String>> + Send + use<> {
+        let id = runtimes::sandbox_id(facts::uid(&self.pod), self.state.attempt);
+        let runtimes: Vec<_> =
+            self.state.sandboxes.iter().map(|position| self.context.runtimes[*position].clone()).collect();
+        async move {
+            for runtime in runtimes {
+                runtime.close_sandbox(&id).await.map_err(|error| error.to_string())?;
+            }
+            Ok(())
+        }
+    }
+
+    fn tear_down(&mut self) {
+        self.state.tear_down = Step::Working;
+        let (close, context, pod) = (self.close(), self.context.clone(), pod_ref(&self.pod));
+        let directories = self.context.directories.clone();
+        self.jobs.spawn(async move {
+            let result = async {
+                close.await?;
+                context.network.detach(&pod).await.map_err(|error| error.to_string())?;
+                let removed = tokio::task::spawn_blocking(move || volumes::remove(&pod.uid, &directories)).await;
+                removed.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+            };
+            Done::TornDown(result.await)
+        });
+    }
+
+    fn delete(&mut self, now: Timestamp) {
+        // The last word first: the job waits until it is written.
+        self.publish(now);
+        self.state.deletion = Step::Working;
+        let (context, pod) = (self.context.clone(), self.pod.clone());
+        self.jobs.spawn(async move { Done::Deleted(delete(&context, &pod).await) });
+    }
+
+    /// Removes a run that is neither the current nor the one before, with its log.
+    pub(super) fn clear(&mut self, container: &str, run: super::state::Run) {
+        let context = self.context.clone();
+        let (namespace, name, uid) = (facts::namespace(&self.pod), facts::name(&self.pod), facts::uid(&self.pod));
+        let log = context.directories.log(namespace, name, uid, container, run.attempt);
+        let message = context.directories.termination_message(uid, container, run.attempt);
+        self.jobs.spawn(async move {
+            if let Err(error) = context.runtimes[run.runtime].remove(&run.id).await {
+                tracing::debug!(container = run.id, %error, "an old container stays until its sandbox is closed");
+            }
+            let _forgotten_at_the_end = tokio::task::spawn_blocking(move || remove_files(&log, &message)).await;
+            Done::Cleared
+        });
+    }
+}
+
+/// The log with all its rotated files, and the last words.
+fn remove_files(log: &std::path::Path, message: &std::path::Path) {
+    let _never_written = std::fs::remove_file(message);
+    let (Some(parent), Some(name)) = (log.parent(), log.file_name().and_then(|name| name.to_str())) else { return };
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let file = entry.file_name();
+        let rest = file.to_str().and_then(|file| file.strip_prefix(name));
+        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
+            let _gone_already = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn pod_ref(pod: &Pod) -> PodRef {
+    PodRef {
+        namespace: facts::namespace(pod).to_owned(),
+        name: facts::name(pod).to_owned(),
+        uid: facts::uid(pod).to_owned(),
+    }
+}
+
+/// The pod's place: its RuntimeClass and its network.
+pub(crate) async fn attach(
+    context: Arc<Context>,
+    pod: Arc<Pod>,
+) -> Result<(NetworkAttachment, (Option<usize>, Isolation)), String> {
+    let class = context.runtime_class(&pod).await?;
+    if facts::host_network(&pod) {
+        return Ok((NetworkAttachment::Host { ip: context.address }, class));
+    }
+    let network = context.network.attach(&pod_ref(&pod)).await.map_err(|error| error.to_string())?;
+    Ok((network, class))
+}
+
+async fn mount(
+    context: Arc<Context>,
+    pod: Arc<Pod>,
+    address: Option<std::net::IpAddr>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, String> {
+    let has_volumes =
+        facts::spec(&pod).is_some_and(|spec| spec.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()));
+    if !has_volumes {
+        return Ok(None);
+    }
+    let objects = context.references.objects(&pod).await?;
+    let (tokens, refresh) = context.tokens.tokens(&pod, now).await?;
+    let prepare = move || {
+        let around = start::surroundings(&context, &pod, address, &objects);
+        volumes::prepare(&around, &tokens, &context.directories, now).map_err(|error| error.to_string())
+    };
+    tokio::task::spawn_blocking(prepare).await.map_err(|error| error.to_string())??;
+    Ok(refresh)
+}
+
+async fn find(context: &Context, pod: &Pod, name: &str, chosen: Option<usize>) -> Result<Found, ImageError> {
+    let container = facts::container(pod, name);
+    let image = container.and_then(|container| container.image.clone()).unwrap_or_default();
+    let secrets = facts::spec(pod).and_then(|spec| spec.image_pull_secrets.as_ref()).into_iter().flatten();
+    let names: Vec<String> = secrets.map(|secret| secret.name.clone()).collect();
+    let secrets = match names.is_empty() {
+        true => Vec::new(),
+        false => {
+            // Without its secrets the pull says better than we could that it is not allowed.
+            let objects = context.references.objects(pod).await.unwrap_or_default();
+            names.iter().filter_map(|name| objects.secrets.get(name).cloned()).collect()
+        }
+    };
+    let request = Request { policy: policy(container, &image), image, secrets, chosen };
+    let begin = tokio::time::Instant::now();
+    let found = context.images.find(&request, || events::pulling(context, pod, name, &request.image)).await;
+    match &found {
+        Ok(Found::Present(_)) => events::present(context, pod, name, &request.image),
+        Ok(Found::Pulled(ready)) => {
+            events::pulled(context, pod, name, &request.image, begin.elapsed(), ready.image.size)
+        }
+        Err(error) => events::not_pulled(context, pod, name, &request.image, error),
+    }
+    found
+}
+
+/// The apiserver sets it; a static pod may come without.
+fn policy(container: Option<&Container>, image: &str) -> String {
+    let own = container.and_then(|container| container.image_pull_policy.clone()).filter(|policy| !policy.is_empty());
+    let latest = !image.contains('@')
+        && (image.ends_with(":latest") || !image.rsplit('/').next().unwrap_or_default().contains(':'));
+    own.unwrap_or_else(|| if latest { "Always" } else { "IfNotPresent" }.to_owned())
+}
+
+/// Lets the object go, after everything was told about it. One that is gone, or another one of the same name, is fine.
+async fn delete(context: &Context, pod: &Pod) -> Result<(), String> {
+    context.status.flushed(facts::uid(pod)).await;
+    let api = Api::<Pod>::namespaced(context.client.clone(), facts::namespace(pod));
+    let preconditions = Some(Preconditions { uid: pod.metadata.uid.clone(), resource_version: None });
+    let params = DeleteParams { grace_period_seconds: Some(0), preconditions, ..DeleteParams::default() };
+    match api.delete(facts::name(pod), &params).await {
+        Err(failed) if !error::is_not_found(&failed) && !error::is_conflict(&failed) => Err(error::message(&failed)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,142 @@
+//! Writing pods' statuses: only what changed, the newest state only, many pods side by side.
+
+mod patch;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use sampan_api::k8s::api::core::v1::{Pod, PodStatus};
+use sampan_client::{Api, Backoff, BackoffPolicy, Client, Patch, PatchParams, error};
+use sampan_meta::Entropy;
+use tokio::sync::{Semaphore, oneshot};
+
+/// How many patches may be under way at once.
+const IN_FLIGHT: usize = 64;
+
+pub(crate) struct StatusWriter {
+    client: Client,
+    entropy: Arc<dyn Entropy>,
+    permits: Semaphore,
+    pods: Mutex<BTreeMap<String, Entry>>,
+    written: AtomicU64,
+}
+
+struct Entry {
+    namespace: String,
+    name: String,
+    /// The UID the server knows the pod by: another one for a static pod's mirror.
+    uid: String,
+    /// What the server has, as far as we wrote it.
+    written: Arc<PodStatus>,
+    /// What it shall have.
+    wanted: Option<Arc<PodStatus>>,
+    busy: bool,
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+impl StatusWriter {
+    pub(crate) fn new(client: Client, entropy: Arc<dyn Entropy>) -> Self {
+        Self { client, entropy, permits: Semaphore::new(IN_FLIGHT), pods: Mutex::default(), written: AtomicU64::new(0) }
+    }
+
+    /// Statuses written so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Has `status` written for the pod, replacing what still waits. The pod's own status is what the server is taken to have at first.
+    pub(crate) fn submit(self: &Arc<Self>, pod: &Pod, status: Arc<PodStatus>) {
+        let uid = pod.metadata.uid.clone().unwrap_or_default();
+        let mut pods = self.pods.lock();
+        let entry = pods.entry(uid.clone()).or_insert_with(|| Entry {
+            namespace: pod.metadata.namespace.clone().unwrap_or_default(),
+            name: pod.metadata.name.clone().unwrap_or_default(),
+            uid: uid.clone(),
+            written: Arc::new(pod.status.clone().unwrap_or_default()),
+            wanted: None,
+            busy: false,
+            waiting: Vec::new(),
+        });
+        entry.wanted = Some(status);
+        if !entry.busy {
+            entry.busy = true;
+            tokio::spawn(self.clone().write(uid));
+        }
+    }
+
+    /// Waits until nothing waits to be written for the pod.
+    pub(crate) async fn flushed(&self, uid: &str) {
+        let waiting = {
+            let mut pods = self.pods.lock();
+            let Some(entry) = pods.get_mut(uid).filter(|entry| entry.busy) else { return };
+            let (sender, receiver) = oneshot::channel();
+            entry.waiting.push(sender);
+            receiver
+        };
+        let _forgotten_meanwhile = waiting.await;
+    }
+
+    /// Writes nothing more for the pod.
+    pub(crate) fn forget(&self, uid: &str) {
+        self.pods.lock().remove(uid);
+    }
+
+    async fn write(self: Arc<Self>, uid: String) {
+        let mut backoff = Backoff::new(BackoffPolicy::WATCH, self.entropy.clone());
+        while let Some((entry, wanted, patch)) = self.next(&uid) {
+            let Some(patch) = patch else {
+                self.done(&uid, wanted);
+                continue;
+            };
+            let api = Api::<Pod>::namespaced(self.client.clone(), &entry.0);
+            let permit = self.permits.acquire().await.expect("never closed");
+            let answer = api.patch_status(&entry.1, &PatchParams::default(), &Patch::Strategic(patch)).await;
+            drop(permit);
+            match answer {
+                Ok(_) => {
+                    self.written.fetch_add(1, Ordering::Relaxed);
+                    backoff.succeeded();
+                    self.done(&uid, wanted);
+                }
+                // The pod is gone, or another one has its name: nobody is to hear of this one any more.
+                Err(failed) if error::is_not_found(&failed) || error::is_conflict(&failed) => self.done(&uid, wanted),
+                Err(failed) => {
+                    let why = error::message(&failed);
+                    tracing::warn!(
+                        pod = format!("{}/{}", entry.0, entry.1),
+                        why,
+                        "failed to write a pod's status; it is tried again"
+                    );
+                    tokio::time::sleep(backoff.failed()).await;
+                }
+            }
+        }
+    }
+
+    /// The next thing to write: namespace and name, status, patch. `None` ends the writing.
+    #[allow(clippy::type_complexity)] // Read at its one caller.
+    fn next(&self, uid: &str) -> Option<((String, String), Arc<PodStatus>, Option<serde_json::Value>)> {
+        let mut pods = self.pods.lock();
+        let entry = pods.get_mut(uid)?;
+        let Some(wanted) = entry.wanted.clone() else {
+            entry.busy = false;
+            for waiting in entry.waiting.drain(..) {
+                let _waits_no_more = waiting.send(());
+            }
+            return None;
+        };
+        let patch = patch::patch(&entry.written, &wanted, &entry.uid);
+        Some(((entry.namespace.clone(), entry.name.clone()), wanted, patch))
+    }
+
+    fn done(&self, uid: &str, status: Arc<PodStatus>) {
+        if let Some(entry) = self.pods.lock().get_mut(uid) {
+            if entry.wanted.as_ref().is_some_and(|wanted| Arc::ptr_eq(wanted, &status)) {
+                entry.wanted = None;
+            }
+            entry.written = status;
+        }
+    }
+}
