@@ -10,6 +10,9 @@ use super::BAD_COMPONENT;
 use crate::Limits;
 use crate::artifact::Artifact;
 
+/// Exit code of a Rust program that panicked.
+const PANICKED: i32 = 101;
+
 /// Compiled components on disk: `DIGEST.cwasm` and `DIGEST.json` below a directory named for what can load them.
 #[derive(Clone, Debug)]
 pub(crate) struct Compiler {
@@ -92,6 +95,9 @@ impl Compiler {
         let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         if output.status.code() == Some(i32::from(BAD_COMPONENT)) {
             return Err(Error::Component(said(&output.stdout)));
+        }
+        if output.status.code() == Some(PANICKED) {
+            return Err(Error::Component(format!("the compiler failed on it: {}", said(&output.stderr))));
         }
         if output.status.code().is_none() {
             return Err(Error::Component(format!(

@@ -185,7 +185,7 @@ fn arguments(create: &Create) -> Vec<String> {
 fn environment(sandbox: &SandboxConfig, env: &[(String, String)]) -> Vec<(String, String)> {
     let mut env = env.to_vec();
     if !sandbox.hostname.is_empty() && !env.iter().any(|(name, _)| name == "HOSTNAME") {
-        env.push(("HOSTNAME".to_owned(), sandbox.hostname.clone()));
+        env.insert(0, ("HOSTNAME".to_owned(), sandbox.hostname.clone()));
     }
     env
 }
