@@ -21,6 +21,7 @@ pub(crate) fn restore(pod: &Pod, adopted: Adopted, now: Timestamp) -> PodState {
         state.ending = Some(Ending { why: Why::Done, deadline: now });
         state.sandboxes = adopted.sandboxes.iter().map(|(runtime, _)| *runtime).collect();
         state.attempt = attempt(&adopted);
+        state.address = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref()?.parse().ok());
         state.tear_down = if adopted.sandboxes.is_empty() { Step::Done } else { Step::Idle };
         return state;
     }

@@ -4,7 +4,7 @@ mod findings;
 mod outcomes;
 mod publish;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(crate) struct Worker {
     /// The last failure of the volumes, which the next one waits twice as long as.
     volume_failure: Option<Failure>,
     probes: BTreeMap<String, Probing>,
+    /// Hints about runs whose start is still under way.
+    early: BTreeSet<(usize, String)>,
     gone: bool,
 }
 
@@ -59,6 +61,7 @@ impl Worker {
             status: None,
             volume_failure: None,
             probes: BTreeMap::new(),
+            early: BTreeSet::new(),
             gone: false,
         }
     }

@@ -26,7 +26,7 @@ async fn the_node_registers_with_what_it_has_and_keeps_its_lease() {
     assert_eq!(status["addresses"][0], json!({"type": "InternalIP", "address": "127.70.0.1"}));
     let renewals = bed.api.requests("PATCH /apis/coordination.k8s.io");
     let reports = bed.api.requests("PATCH /api/v1/nodes/edge-1/status");
-    tokio::time::sleep(std::time::Duration::from_secs(100)).await;
+    tokio::time::sleep(std::time::Duration::from_secs(105)).await;
     assert_eq!(bed.api.requests("PATCH /apis/coordination.k8s.io") - renewals, 10, "a heartbeat each ten seconds");
     assert_eq!(bed.api.requests("PATCH /api/v1/nodes/edge-1/status"), reports, "nothing changed");
     tokio::time::sleep(std::time::Duration::from_secs(300)).await;
@@ -147,10 +147,6 @@ async fn a_crashing_container_is_restarted_with_backoff_and_keeps_two_runs() {
         })
         .await;
         starts.push(begin.elapsed().as_secs());
-        bed.until("crash", "crashed", |pod| {
-            container(pod)["restartCount"] == restarts && !container(pod)["state"]["running"].is_object()
-        })
-        .await;
     }
     // One second each run, then 0, 10, 20, 40 seconds of waiting.
     assert_eq!(starts, [0, 1, 12, 33, 74]);

@@ -164,21 +164,17 @@ fn a_failed_pull_is_tried_again_when_its_time_has_come() {
 
 #[test]
 fn the_restart_policy_decides_about_an_exit() {
-    let start = expect![[r#"
-        Start("main")
-    "#]];
-    let end = expect![[r#"
-        End(Done)
-    "#]];
+    let (start, end) = ("[Start(\"main\")]", "[End(Done)]");
     for (policy, code, expected) in [
-        ("Always", 0, &start),
-        ("Always", 1, &start),
-        ("OnFailure", 0, &end),
-        ("OnFailure", 1, &start),
-        ("Never", 0, &end),
-        ("Never", 1, &end),
+        ("Always", 0, start),
+        ("Always", 1, start),
+        ("OnFailure", 0, end),
+        ("OnFailure", 1, start),
+        ("Never", 0, end),
+        ("Never", 1, end),
     ] {
-        check(&simple(policy), &with(&[("main", exited(code))]), 10, expected.clone());
+        let plan = plan(&simple(policy), &with(&[("main", exited(code))]), at(10));
+        assert_eq!(format!("{:?}", plan.actions), expected, "{policy} after {code}");
     }
 }
 

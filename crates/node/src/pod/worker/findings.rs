@@ -22,6 +22,12 @@ impl Worker {
 
     /// Asks the runtime how a container is; what it does not answer is heard of by its next hint.
     pub(super) async fn look_at(&mut self, runtime: usize, id: &str) {
+        let known = self.state.containers.values().any(|known| known.current.as_ref().is_some_and(|run| run.id == id));
+        if !known {
+            // A short-lived container may end before its start is reported here: what was heard too early is looked at then.
+            self.early.insert((runtime, id.to_owned()));
+            return;
+        }
         match self.context.runtimes[runtime].container(id).await {
             Ok(status) => self.observe(id, status),
             Err(error) => tracing::warn!(container = id, %error, "a runtime does not say how a container is"),

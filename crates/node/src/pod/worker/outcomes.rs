@@ -113,7 +113,15 @@ impl Worker {
         let known = self.state.container(name);
         known.health = health;
         let (attempt, phase) = (run.attempt, run.phase.clone());
+        let heard = self.early.remove(&(run.runtime, run.id.clone()));
+        if heard {
+            self.handle.mailbox.container(run.runtime, run.id.clone());
+        }
+        let known = self.state.container(name);
         known.current = Some(run);
+        if !self.state.containers.values().any(|container| container.starting) {
+            self.early.clear();
+        }
         match phase {
             RunPhase::Exited(exit) => self.ended(name, attempt, exit),
             _ => self.offers(name, attempt, offers),
