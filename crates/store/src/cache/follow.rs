@@ -69,7 +69,8 @@ impl<T: Decode> Shared<T> {
 
     fn apply(&self, batch: Batch) {
         let Batch { revision, changes } = batch;
-        let mut by_resource: HashMap<Arc<str>, Vec<Incoming<T>>> = HashMap::new();
+        // Ordered, so that watchers of several resources wake in the same order each time.
+        let mut by_resource: BTreeMap<Arc<str>, Vec<Incoming<T>>> = BTreeMap::new();
         for change in changes {
             by_resource.entry(change.key.resource.clone()).or_default().push(read(change));
         }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// ends, however it ends. Arguments: where the programs are, the directory, the port.
 const KEEPER: &str = r#"
 set -e
+trap '' PIPE
 bin=$1 directory=$2 port=$3
 cd "$directory"
 "$bin/initdb" -D data -U postgres -A trust -E UTF8 --locale=C --no-sync >initdb.log 2>&1 || { cat initdb.log; exit 1; }
@@ -25,8 +27,8 @@ max_connections = 100
 fsync = on
 EOF
 "$bin/pg_ctl" -D data -l server.log -w start >pg_ctl.log 2>&1 || { cat pg_ctl.log server.log; exit 1; }
-echo ready
 set +e
+echo ready
 cat >/dev/null
 "$bin/pg_ctl" -D data -m immediate -w stop >/dev/null 2>&1
 cd /
@@ -73,6 +75,8 @@ impl PostgresServer {
             .arg(port.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // Whoever interrupts the tests must not interrupt the cleaning up.
+            .process_group(0)
             .spawn()
             .map_err(|error| format!("cannot run the Postgres server: {error}"))?;
         let alive = keeper.stdin.take();
