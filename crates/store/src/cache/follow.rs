@@ -1,6 +1,6 @@
 //! The task that keeps the cache at the store's heels.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,10 +31,10 @@ pub(super) struct Shared<T> {
 struct Resources<T> {
     /// The revision of the last load: before it no resource has a history.
     start: Revision,
-    by_name: HashMap<Arc<str>, Arc<Resource<T>>>,
+    by_name: BTreeMap<Arc<str>, Arc<Resource<T>>>,
 }
 
-type Roots<T> = HashMap<Arc<str>, Root<T>>;
+type Roots<T> = BTreeMap<Arc<str>, Root<T>>;
 
 impl<T: Decode> Shared<T> {
     pub(super) async fn load(store: Arc<dyn Store>, options: Options) -> Result<Arc<Self>, Error> {
@@ -129,7 +129,7 @@ impl<T> Shared<T> {
 
 async fn load<T: Decode>(store: &dyn Store) -> Result<(Revision, Roots<T>), Error> {
     let mut load = store.load().await?;
-    let mut roots: Roots<T> = HashMap::new();
+    let mut roots: Roots<T> = BTreeMap::new();
     while let Some(records) = load.records.next().await {
         for record in records? {
             let root = roots.entry(record.key.resource.clone()).or_default();
