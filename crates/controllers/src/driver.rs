@@ -132,3 +132,6 @@ fn report(controller: &str, key: &Key, failure: &Failure, delay: std::time::Dura
         tracing::warn!(controller, %key, ?delay, failures, "failed to reconcile: {failure}");
     }
 }
+
+#[cfg(test)]
+mod tests;

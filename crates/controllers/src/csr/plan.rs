@@ -157,3 +157,6 @@ fn with(
     });
     request
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,3 +79,6 @@ pub(super) fn after_collision(deployment: &Deployment) -> DeploymentStatus {
     status.collision_count = Some(status.collision_count.unwrap_or(0).wrapping_add(1));
     status
 }
+
+#[cfg(test)]
+mod tests;

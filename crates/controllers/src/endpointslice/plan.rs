@@ -211,3 +211,6 @@ fn labels(service: &Service) -> BTreeMap<String, String> {
     }
     labels
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,3 +92,6 @@ fn foreground(observed: &Observed<'_>) -> Plan {
     }
     Plan::RemoveFinalizer(FOREGROUND)
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,3 +191,6 @@ fn count(number: i32) -> usize {
 fn uids(list: Option<&Vec<String>>) -> BTreeSet<String> {
     list.into_iter().flatten().cloned().collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,3 +142,6 @@ pub(super) fn unready(now: Timestamp) -> PodCondition {
         ..PodCondition::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

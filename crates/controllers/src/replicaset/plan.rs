@@ -159,3 +159,6 @@ fn present(count: i32) -> Option<i32> {
 fn number(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

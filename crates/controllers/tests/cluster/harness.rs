@@ -30,6 +30,24 @@ impl Clock for PausedClock {
     }
 }
 
+/// The stand-in for a node and a scheduler.
+pub(crate) struct Kubelet {
+    heartbeat: tokio::task::JoinHandle<()>,
+    pods: tokio::task::JoinHandle<()>,
+}
+
+impl Kubelet {
+    /// The node falls silent; what deletes its pods is answered all the same.
+    pub(crate) fn stop_heartbeat(&self) {
+        self.heartbeat.abort();
+    }
+
+    pub(crate) fn stop(&self) {
+        self.heartbeat.abort();
+        self.pods.abort();
+    }
+}
+
 pub(crate) struct Cluster {
     server: Arc<ApiServer>,
     registry: Arc<Registry>,
@@ -86,12 +104,12 @@ impl Cluster {
     }
 
     /// Runs what is bound nowhere and ends what is deleted, as a scheduler and a kubelet would. `work`: how a pod of a Job ends.
-    pub(crate) fn kubelet(&self, work: &'static str) -> tokio::task::JoinHandle<()> {
+    pub(crate) fn kubelet(&self, work: &'static str) -> Kubelet {
         let client = self.admin();
         let entropy = self.entropy.clone();
         let clock = self.clock.clone();
-        tokio::spawn(heartbeat(client.clone(), clock.clone()));
-        tokio::spawn(async move {
+        let heartbeat = tokio::spawn(self.heartbeat("edge-1"));
+        let pods = tokio::spawn(async move {
             let pods = Informer::builder(Api::<Pod>::all(client.clone())).start(entropy);
             let mut changes = pods.subscribe();
             while let Some(change) = changes.next().await {
@@ -100,7 +118,13 @@ impl Cluster {
                     tokio::spawn(run(client.clone(), pod, ready, work));
                 }
             }
-        })
+        });
+        Kubelet { heartbeat, pods }
+    }
+
+    /// A node that lives for as long as this is polled.
+    pub(crate) fn heartbeat(&self, name: &'static str) -> impl Future<Output = ()> + use<> {
+        heartbeat(name, self.admin(), self.clock.clone())
     }
 
     pub(crate) async fn apply(&self, api_version: &str, kind: &str, object: Value) -> DynamicObject {
@@ -236,20 +260,20 @@ async fn run(client: Client, pod: Arc<Pod>, now: String, work: &str) {
 }
 
 /// A node that lives.
-async fn heartbeat(client: Client, clock: Arc<dyn Clock>) {
+async fn heartbeat(name: &'static str, client: Client, clock: Arc<dyn Clock>) {
     let nodes: Api<Node> = Api::all(client.clone());
-    let node = json!({ "metadata": { "name": "edge-1" } });
+    let node = json!({ "metadata": { "name": name } });
     let node: Node = serde_json::from_value(node).expect("a node");
     nodes.create(&PostParams::default(), &node).await.expect("there is none");
     let ready =
         json!({ "status": { "conditions": [{ "type": "Ready", "status": "True", "reason": "KubeletReady" }] } });
-    nodes.patch_status("edge-1", &PatchParams::default(), &Patch::Merge(ready)).await.expect("there is one");
+    nodes.patch_status(name, &PatchParams::default(), &Patch::Merge(ready)).await.expect("there is one");
     let leases: Api<Lease> = Api::namespaced(client, "kube-node-lease");
-    let lease = |now| json!({ "metadata": { "name": "edge-1" }, "spec": { "renewTime": MicroTime(now) } });
+    let lease = |now| json!({ "metadata": { "name": name }, "spec": { "renewTime": MicroTime(now) } });
     let first: Lease = serde_json::from_value(lease(clock.now())).expect("a lease");
     leases.create(&PostParams::default(), &first).await.expect("there is none");
     loop {
         sleep(Duration::from_secs(10)).await;
-        let _ = leases.patch("edge-1", &PatchParams::default(), &Patch::Merge(lease(clock.now()))).await;
+        let _ = leases.patch(name, &PatchParams::default(), &Patch::Merge(lease(clock.now()))).await;
     }
 }

@@ -2,5 +2,6 @@
 
 mod harness;
 mod jobs;
+mod nodes;
 mod owners;
 mod workloads;

@@ -78,8 +78,11 @@ fn drop_unhealthy(rollout: &mut Rollout, old: &[usize], at_most: i32) -> i32 {
     dropped
 }
 
+/// Available pods beyond the minimum can go. Upstream counts those that a smaller size has already condemned as available still, and
+/// may go below the minimum while a ReplicaSet's status lags behind; here they count no more.
 fn drop_healthy(rollout: &mut Rollout, old: &[usize], minimum: i32) -> i32 {
-    let removable = (rollout.total_available() - minimum).max(0);
+    let lasting: i32 = rollout.drafts.iter().map(|draft| draft.available().min(draft.replicas())).sum();
+    let removable = (lasting - minimum).max(0);
     let mut dropped = 0;
     for index in old.iter().copied() {
         let size = rollout.drafts[index].replicas();
