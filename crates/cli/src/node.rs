@@ -11,7 +11,7 @@ use sampan_access::pki::{self, Clients, Identity, ServerCertificate, Subject};
 use sampan_client::Client;
 use sampan_network::{LoopbackNetwork, Proxy, proxy};
 use sampan_node::{Agent, Api, Config, LogLimits};
-use sampan_runtime::{Credentials, Runtime};
+use sampan_runtime::Credentials;
 use sampan_wasm::{Mirror, WasmRuntime};
 
 use crate::addresses::NodeRange;
@@ -63,6 +63,18 @@ pub(crate) fn name(options: &arguments::Node) -> String {
     options.node_name.clone().unwrap_or_else(host_name)
 }
 
+/// A started node, for whoever wants to take it down.
+pub(crate) struct Node {
+    wasm: Arc<WasmRuntime>,
+}
+
+impl Node {
+    /// Ends what still runs in sandboxes. Without it pods outlive the process, which is what a restart of an agent wants.
+    pub(crate) async fn end_pods(&self) {
+        self.wasm.shutdown().await;
+    }
+}
+
 /// Starts every part of a node.
 pub(crate) async fn start(
     options: &arguments::Node,
@@ -70,7 +82,7 @@ pub(crate) async fn start(
     membership: Membership,
     outside: Outside,
     parts: &mut Parts,
-) -> Result<()> {
+) -> Result<Node> {
     let name = name(options);
     let range = NodeRange::claim(layout, starting_point(layout))?;
     let address = IpAddr::V4(range.node());
@@ -83,10 +95,11 @@ pub(crate) async fn start(
         tls,
         authorizer: Arc::new(authorize::BySubjectAccessReview::new(membership.client.clone(), name.clone())),
     };
+    let wasm = wasm(options, layout, &membership.registry, &outside).await?;
     let config = Config {
         node_name: name.clone(),
         client: membership.client,
-        runtimes: vec![wasm(options, layout, &membership.registry, &outside).await?],
+        runtimes: vec![wasm.clone()],
         network: Arc::new(network),
         data_dir: layout.node(),
         address,
@@ -107,7 +120,7 @@ pub(crate) async fn start(
     let stop = parts.stop();
     parts.start("agent", async move { Ok(agent.run(stop).await?) });
     start_proxy(name, address, membership.proxy, outside, parts);
-    Ok(())
+    Ok(Node { wasm })
 }
 
 fn start_proxy(name: String, address: IpAddr, client: Client, outside: Outside, parts: &mut Parts) {
@@ -125,7 +138,7 @@ async fn wasm(
     layout: &Layout,
     registry: &Option<Credentials>,
     outside: &Outside,
-) -> Result<Arc<dyn Runtime>> {
+) -> Result<Arc<WasmRuntime>> {
     let own = std::env::current_exe().context("failed to find this program's own file")?;
     let command = |word: &str| vec![own.clone().into_os_string(), word.into()];
     let clock = outside.clock.clone();
@@ -141,7 +154,7 @@ async fn wasm(
         clock: Arc::new(move || clock.now()),
     };
     let runtime = WasmRuntime::new(config).await;
-    Ok(runtime.with_context(|| format!("failed to start the Wasm runtime below {}", layout.wasm().display()))?)
+    runtime.with_context(|| format!("failed to start the Wasm runtime below {}", layout.wasm().display()))
 }
 
 /// Spreads nodes that start at once over the ranges, so that they seldom try for the same.

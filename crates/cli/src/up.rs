@@ -20,10 +20,13 @@ pub(crate) async fn run(options: Up) -> Result<()> {
         serving: node::Serving::issued_by(&server.authority),
         registry: Some(server.oci.pull_credentials()),
     };
-    node::start(&options.node, &server.layout, membership, server.outside().clone(), &mut parts).await?;
+    let node = node::start(&options.node, &server.layout, membership, server.outside().clone(), &mut parts).await?;
     server.say_ready();
     if let Some(directory) = &options.demo {
         demo::deploy(&server, directory).await?;
     }
-    parts.until_stopped().await
+    let stopped = parts.until_stopped().await;
+    // Whoever ends the whole cluster expects nothing of it to go on in the background.
+    node.end_pods().await;
+    stopped
 }
