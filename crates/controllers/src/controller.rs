@@ -109,8 +109,11 @@ pub struct Rule {
 
 /// One way in which changes of a kind lead to keys.
 pub struct Watch {
-    start: Box<dyn FnOnce(&WorkQueue<Key>) -> Running + Send>,
+    start: Start,
 }
+
+/// Subscribes for a queue.
+type Start = Box<dyn FnOnce(&WorkQueue<Key>) -> Running + Send>;
 
 /// A started watch: first wait for `synced`, and let `pump` run on.
 pub(crate) struct Running {

@@ -76,6 +76,7 @@ impl NodeLifecycleController {
         let all_unready = self.nodes.list().iter().all(|node| !plan::is_ready(node));
         let observed = Observed { node: &node, silent: silent > grace, all_unready, now: self.cx.now() };
         let Plan { conditions, taints, unready_pods } = plan::plan(&observed);
+        let wrote_conditions = conditions.is_some();
         if let Some(conditions) = conditions {
             let patch = Patch::Strategic(json!({ "status": { "conditions": conditions } }));
             self.cx.cluster::<Node>().patch_status(&key.name, &PatchParams::default(), &patch).await?;
@@ -84,17 +85,11 @@ impl NodeLifecycleController {
         if unready_pods {
             self.mark_pods(&key.name).await?;
         }
-        if let Some(taints) = taints {
+        // The conditions' own write brings the node back, and the taints are made of what it has then.
+        if let Some(taints) = taints.filter(|_| !wrote_conditions) {
             let mut node = (*node).clone();
             node.spec.get_or_insert_default().taints = taints;
-            // An older version is refused: the kubelet and the conditions above write the same object.
-            if observed.silent {
-                node.metadata.resource_version = None;
-                let patch = Patch::Merge(json!({ "spec": { "taints": node.spec.and_then(|spec| spec.taints) } }));
-                self.cx.cluster::<Node>().patch(&key.name, &PatchParams::default(), &patch).await?;
-            } else {
-                self.cx.cluster::<Node>().replace(&key.name, &PostParams::default(), &node).await?;
-            }
+            self.cx.cluster::<Node>().replace(&key.name, &PostParams::default(), &node).await?;
         }
         Ok(if silent > grace { Next::Settled } else { Next::After(grace - silent + std::time::Duration::from_secs(1)) })
     }

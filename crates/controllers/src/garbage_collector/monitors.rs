@@ -76,7 +76,7 @@ pub(super) async fn run(cx: Context, graph: Arc<Mutex<Graph>>, resources: Resour
     let found = discover_patiently(&cx).await;
     resources.learn(&found, &queue);
     let mut watches = JoinSet::new();
-    for (resource, _) in found.into_iter().filter(|found| is_collectable(found)) {
+    for (resource, _) in found.into_iter().filter(is_collectable) {
         watches.spawn(follow(cx.clone(), resource, graph.clone(), queue.clone()));
     }
     while watches.join_next().await.is_some() {}

@@ -44,7 +44,7 @@ impl World {
     fn step(&mut self) -> bool {
         let Plan { status, notes: _, release, delete, create, requeue: _ } = self.plan();
         let wrote = status.is_some() || !release.is_empty() || !delete.is_empty() || !create.is_empty();
-        self.job.status = status.or(self.job.status.take());
+        self.job.status = status.or_else(|| self.job.status.take());
         for pod in release {
             self.pod(&pod).metadata.finalizers = None;
         }
