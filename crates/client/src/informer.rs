@@ -4,6 +4,7 @@
 //! and hands out clones. The watch ends when the last clone is dropped.
 
 mod cache;
+mod latch;
 mod reflector;
 mod shared;
 mod source;
@@ -16,7 +17,6 @@ use std::sync::Arc;
 
 use sampan_meta::selector::LabelSelector;
 use sampan_meta::{Entropy, NamespacedName};
-use tokio::sync::watch;
 
 use crate::{Api, DynamicObject, PartialObjectMeta, Resource};
 use cache::Cache;
@@ -37,7 +37,7 @@ pub struct Informer<K: Watched> {
 
 struct Shared<K: Watched> {
     cache: Arc<Cache<K>>,
-    synced: watch::Receiver<bool>,
+    synced: latch::Waiting,
     task: tokio::task::AbortHandle,
 }
 
@@ -120,7 +120,7 @@ impl<K: Watched> InformerBuilder<K> {
     pub fn start(self, entropy: Arc<dyn Entropy>) -> Informer<K> {
         let Self { source, fields, labels, transform, cache } = self;
         let cache = Arc::new(cache);
-        let (synced_sender, synced) = watch::channel(false);
+        let (synced_sender, synced) = latch::latch();
         let reflector = Reflector::new(source, fields, labels, transform, cache.clone(), synced_sender, entropy);
         let task = tokio::spawn(reflector.run()).abort_handle();
         Informer { shared: Arc::new(Shared { cache, synced, task }) }
@@ -189,15 +189,14 @@ impl<K: Watched> Informer<K> {
 
     /// Waits until the first list is in the cache.
     pub async fn synced(&self) {
-        let mut synced = self.shared.synced.clone();
         // The sender lives as long as the reflector's task, which the handle in `self` keeps running.
-        let _ = synced.wait_for(|synced| *synced).await;
+        self.shared.synced.done().await;
     }
 
     /// Whether the first list is in the cache.
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        *self.shared.synced.borrow()
+        self.shared.synced.is_set()
     }
 
     /// The resource version up to which the cache has seen everything; 0 before the first list. Comparable with the versions that

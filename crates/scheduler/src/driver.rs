@@ -72,6 +72,7 @@ impl Scheduler {
     ) {
         // Deciding before everything bound is known would give the same room away twice.
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             ((), ()) = async { tokio::join!(pods.synced(), nodes.synced()) } => {}
         }
@@ -80,7 +81,9 @@ impl Scheduler {
             self.take_waiting(&mut pods, &mut nodes, &mut reports);
             let more = self.decide();
             let due = self.queue.next_due();
+            // What waits is taken at each turn, so a fixed order starves nobody, and a simulated cluster takes the same path twice.
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = std::future::ready(()), if more => tokio::task::yield_now().await,
                 Some(change) = pods.next() => self.pod_changed(&change),

@@ -2,7 +2,7 @@
 //! an argument.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ type Turn = (Reverse<i32>, u64);
 /// The scheduling queue.
 #[derive(Debug, Default)]
 pub struct Queue {
-    pods: HashMap<String, Entry>,
+    /// Ordered: who is helped by the same event gets its turn in the same order in every run.
+    pods: BTreeMap<String, Entry>,
     active: BTreeMap<Turn, String>,
     backoff: BTreeMap<(Instant, u64), String>,
     next: u64,

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use sampan_meta::Entropy;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::cache::Cache;
+use super::latch::Latch;
 use super::source::{Events, Source};
 use super::{Transform, Watched};
 use crate::backoff::{Backoff, BackoffPolicy};
@@ -31,7 +31,7 @@ pub(super) struct Reflector<K: Watched> {
     labels: Option<String>,
     transform: Option<Transform<K>>,
     cache: Arc<Cache<K>>,
-    synced: watch::Sender<bool>,
+    synced: Latch,
     backoff: Backoff,
 }
 
@@ -52,7 +52,7 @@ impl<K: Watched> Reflector<K> {
         labels: Option<String>,
         transform: Option<Transform<K>>,
         cache: Arc<Cache<K>>,
-        synced: watch::Sender<bool>,
+        synced: Latch,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let backoff = Backoff::new(BackoffPolicy::WATCH, entropy);
@@ -87,7 +87,7 @@ impl<K: Watched> Reflector<K> {
         };
         objects.iter_mut().for_each(|object| self.strip(object));
         self.cache.replace(objects, number(&version));
-        self.synced.send_replace(true);
+        self.synced.set();
         Ok(version)
     }
 
