@@ -1,12 +1,12 @@
-//! A cluster of one `sampan up`, and kubectl speaking to it.
+//! A cluster of one `sampan up`.
 
-use std::ffi::OsStr;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::ops::Deref;
+use std::path::Path;
+use std::process::Command;
 
+use crate::client::Client;
 use crate::process::{Process, free_port};
-use crate::programs::{Output, run, sampan};
+use crate::programs::sampan;
 
 /// How a cluster differs from the default one.
 #[derive(Clone, Default)]
@@ -19,10 +19,12 @@ pub struct Options {
 
 /// One running cluster. Dropping it ends its processes and deletes its data.
 pub struct Cluster {
+    // In this order: what runs ends before its data goes.
+    process: Process,
+    client: Client,
     directory: tempfile::TempDir,
     options: Options,
     port: u16,
-    process: Process,
 }
 
 impl Cluster {
@@ -36,7 +38,7 @@ impl Cluster {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let port = free_port();
         let process = launch(directory.path(), port, &options);
-        let mut cluster = Self { directory, options, port, process };
+        let mut cluster = Self { process, client: Client::new(directory.path()), directory, options, port };
         cluster.wait_ready();
         cluster
     }
@@ -53,7 +55,6 @@ impl Cluster {
 
     /// Starts the process again after it ended.
     pub fn restart(&mut self) {
-        std::fs::remove_file(self.directory.path().join("output")).expect("the log of the former process is there");
         self.process = launch(self.directory.path(), self.port, &self.options);
         self.wait_ready();
     }
@@ -63,68 +64,17 @@ impl Cluster {
         &mut self.process
     }
 
-    /// Its data directory.
-    pub fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
+    /// The port of its API.
+    pub fn port(&self) -> u16 {
+        self.port
     }
+}
 
-    /// A file of the test's own beside the cluster's data, with this content.
-    pub fn file(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.directory.path().join(name);
-        std::fs::write(&path, content).expect("a test's own directory can be written");
-        path
-    }
+impl Deref for Cluster {
+    type Target = Client;
 
-    /// kubectl, ready to be given arguments.
-    pub fn kubectl_command(&self) -> Command {
-        let mut command = Command::new("kubectl");
-        // A home of its own: kubectl caches discovery by host and port, and ports come back.
-        command.env("KUBECONFIG", self.data().join("kubeconfig")).env("HOME", self.directory.path());
-        command
-    }
-
-    /// Runs kubectl; the arguments are split at blanks.
-    pub fn kubectl(&self, arguments: &str) -> Output {
-        run(self.kubectl_command().args(arguments.split_whitespace()))
-    }
-
-    /// Runs kubectl with arguments that may contain blanks.
-    pub fn kubectl_with<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Output {
-        run(self.kubectl_command().args(arguments))
-    }
-
-    /// `kubectl apply -f -` with this text.
-    pub fn apply(&self, manifest: &str) -> Output {
-        self.kubectl_with_input("apply -f -", manifest)
-    }
-
-    /// Runs kubectl with this standard input.
-    pub fn kubectl_with_input(&self, arguments: &str, input: &str) -> Output {
-        let mut command = self.kubectl_command();
-        command.args(arguments.split_whitespace()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("kubectl can be run");
-        child.stdin.take().expect("it was piped").write_all(input.as_bytes()).expect("kubectl reads its input");
-        let output = child.wait_with_output().expect("kubectl ends");
-        Output {
-            success: output.status.success(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    /// Runs a client command of sampan itself against this cluster.
-    pub fn sampan<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Output {
-        run(Command::new(sampan()).args(arguments).env("KUBECONFIG", self.data().join("kubeconfig")))
-    }
-
-    /// Pushes a sample's component into the cluster's own registry as `NAME:1`.
-    pub fn push(&self, name: &str, component: &Path) {
-        self.sampan(&[OsStr::new("push"), component.as_os_str(), OsStr::new(&format!("{name}:1"))]).ok();
-    }
-
-    /// One field of an object, by JSONPath.
-    pub fn field(&self, object: &str, path: &str) -> String {
-        self.kubectl(&format!("get {object} -o jsonpath={path}")).ok()
+    fn deref(&self) -> &Client {
+        &self.client
     }
 }
 

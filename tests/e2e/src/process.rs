@@ -5,7 +5,10 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// A running program; killed when dropped.
+/// How long a program may take to end when asked to.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// A running program; ended when dropped.
 pub struct Process {
     child: Child,
     log: PathBuf,
@@ -14,6 +17,8 @@ pub struct Process {
 impl Process {
     /// Starts a program whose output goes to `log`.
     pub fn start(command: &mut Command, log: &Path) -> Self {
+        // What a former process said would be taken for what this one says.
+        let _ = std::fs::remove_file(log);
         let file = File::options().create(true).append(true).open(log).expect("a test's own directory can be written");
         let second = file.try_clone().expect("a file can be had twice");
         let child = command.stdin(Stdio::null()).stdout(file).stderr(second).spawn();
@@ -57,7 +62,16 @@ impl Process {
 }
 
 impl Drop for Process {
+    /// Asks it to end first, for only then does it end the processes that it started.
     fn drop(&mut self) {
+        // Who was waited for has no id any more: it may be another's.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = Command::new("kill").args(["-TERM", &self.id().to_string()]).stderr(Stdio::null()).status();
+        }
+        let start = std::time::Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && start.elapsed() < GRACE {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -33,7 +33,8 @@ impl Output {
 
 /// Runs a command to its end without input.
 pub fn run(command: &mut Command) -> Output {
-    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("failed to start {command:?}: {error}"));
+    let output =
+        command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("failed to start {command:?}: {error}"));
     Output {
         success: output.status.success(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -50,7 +51,11 @@ pub fn target_directory() -> PathBuf {
 /// The binary under test.
 pub fn sampan() -> PathBuf {
     let binary = target_directory().join("sampan");
-    assert!(binary.exists(), "{} is missing; build it first with: cargo build --workspace --bins --tests", binary.display());
+    assert!(
+        binary.exists(),
+        "{} is missing; build it first with: cargo build --workspace --bins --tests",
+        binary.display()
+    );
     binary
 }
 
