@@ -107,7 +107,7 @@ impl Checkpoint {
             return;
         }
         let directory = self.directory.clone();
-        let written = tokio::task::spawn_blocking(move || write(&directory, &files)).await;
+        let written = crate::blocking::run(move || write(&directory, &files)).await;
         if let Ok(Err(error)) = written {
             tracing::error!(%error, "failed to write the checkpoint; the node could not run its pods after a reboot while cut off");
         }

@@ -16,6 +16,7 @@
 #![warn(missing_docs)]
 
 mod agent;
+mod blocking;
 mod checkpoint;
 mod config;
 mod context;

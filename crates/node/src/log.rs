@@ -78,7 +78,7 @@ pub(crate) async fn send(
 
 /// Reads a piece away from the async threads. `None`: it failed, or nobody listens.
 async fn read(mut reader: Reader, pieces: &mpsc::Sender<std::io::Result<Bytes>>) -> Option<(Progress, Reader)> {
-    let read = tokio::task::spawn_blocking(move || {
+    let read = crate::blocking::run(move || {
         let mut piece = Vec::new();
         let progress = reader.read(&mut piece);
         (progress, piece, reader)

@@ -9,6 +9,7 @@ pub(crate) mod ending;
 pub(crate) mod events;
 pub(crate) mod facts;
 pub(crate) mod hooks;
+pub(crate) mod jobs;
 pub(crate) mod mailbox;
 mod plan;
 pub(crate) mod restore;

@@ -33,15 +33,16 @@ impl Clock for TokioClock {
 #[derive(Default)]
 pub(crate) struct TestNetwork {
     pub(crate) given: Mutex<BTreeMap<String, IpAddr>>,
-    next: Mutex<u8>,
+    next: Mutex<u16>,
 }
 
 impl PodNetwork for TestNetwork {
     fn attach(&self, pod: &PodRef) -> BoxFuture<'_, sampan_runtime::Result<NetworkAttachment>> {
         let ip = *self.given.lock().entry(pod.uid.clone()).or_insert_with(|| {
             let mut next = self.next.lock();
-            *next = next.wrapping_add(1);
-            [127, 70, 0, 1 + *next].into()
+            *next += 1;
+            let [high, low] = (*next + 1).to_be_bytes();
+            [127, 70, high, low].into()
         });
         Box::pin(async move { Ok(NetworkAttachment::Address { ip }) })
     }
@@ -177,8 +178,8 @@ pub(crate) fn one(image: &str) -> Value {
 }
 
 pub(crate) fn condition(pod: &Value, kind: &str) -> String {
-    let conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
-    let found = conditions.into_iter().find(|condition| condition["type"] == kind);
+    let conditions = pod["status"]["conditions"].as_array();
+    let found = conditions.into_iter().flatten().find(|condition| condition["type"] == kind);
     found.and_then(|condition| condition["status"].as_str().map(str::to_owned)).unwrap_or_default()
 }
 

@@ -96,5 +96,5 @@ async fn forget_others(context: &Context, known: BTreeSet<String>) {
             }
         }
     };
-    let _removed = tokio::task::spawn_blocking(remove).await;
+    let _removed = crate::blocking::run(remove).await;
 }

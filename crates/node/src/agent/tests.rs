@@ -4,3 +4,4 @@ mod failing;
 mod life;
 mod outage;
 mod probing;
+mod scale;

@@ -1,20 +1,16 @@
 //! Carrying out what the plan says: each action marks the state and begins a job; its outcome comes back to the worker.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sampan_api::k8s::api::core::v1::{Container, Pod};
-use sampan_client::{Api, DeleteParams, Preconditions, error};
-use sampan_runtime::{Isolation, NetworkAttachment, PodRef};
+use sampan_runtime::{Isolation, NetworkAttachment};
 
 use super::plan::{Action, Stop};
 use super::start::{self, Order, StartError, Started};
 use super::state::{ImageState, Step, Why};
 use super::worker::Worker;
-use super::{ending, events, facts, hooks};
-use crate::context::Context;
-use crate::images::{Found, ImageError, Request};
+use super::{ending, events, facts, hooks, jobs};
+use crate::images::{Found, ImageError};
 use crate::{runtimes, volumes};
 
 /// What a job brought.
@@ -58,7 +54,7 @@ impl Worker {
             Action::Attach => {
                 self.state.network = Step::Working;
                 let (context, pod) = (self.context.clone(), self.pod.clone());
-                self.jobs.spawn(async move { Done::Attached(attach(context, pod).await) });
+                self.jobs.spawn(async move { Done::Attached(jobs::attach(context, pod).await) });
             }
             Action::Pull(container) => self.pull(container),
             Action::BackOff(container) => self.back_off(&container),
@@ -88,7 +84,7 @@ impl Worker {
             self.state.volumes = Step::Working;
         }
         let (context, pod, address) = (self.context.clone(), self.pod.clone(), self.state.address);
-        self.jobs.spawn(async move { Done::Mounted { again, result: mount(context, pod, address, now).await } });
+        self.jobs.spawn(async move { Done::Mounted { again, result: jobs::mount(context, pod, address, now).await } });
     }
 
     fn pull(&mut self, name: String) {
@@ -100,7 +96,7 @@ impl Worker {
         known.image = ImageState::Pulling { after };
         let (context, pod, chosen) = (self.context.clone(), self.pod.clone(), self.class.0);
         self.jobs.spawn(async move {
-            let result = find(&context, &pod, &name, chosen).await;
+            let result = jobs::find(&context, &pod, &name, chosen).await;
             Done::Found { container: name, result }
         });
     }
@@ -184,13 +180,13 @@ impl Worker {
 
     fn tear_down(&mut self) {
         self.state.tear_down = Step::Working;
-        let (close, context, pod) = (self.close(), self.context.clone(), pod_ref(&self.pod));
+        let (close, context, pod) = (self.close(), self.context.clone(), jobs::pod_ref(&self.pod));
         let directories = self.context.directories.clone();
         self.jobs.spawn(async move {
             let result = async {
                 close.await?;
                 context.network.detach(&pod).await.map_err(|error| error.to_string())?;
-                let removed = tokio::task::spawn_blocking(move || volumes::remove(&pod.uid, &directories)).await;
+                let removed = crate::blocking::run(move || volumes::remove(&pod.uid, &directories)).await;
                 removed.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
             };
             Done::TornDown(result.await)
@@ -202,7 +198,7 @@ impl Worker {
         self.publish(now);
         self.state.deletion = Step::Working;
         let (context, pod) = (self.context.clone(), self.pod.clone());
-        self.jobs.spawn(async move { Done::Deleted(delete(&context, &pod).await) });
+        self.jobs.spawn(async move { Done::Deleted(jobs::delete(&context, &pod).await) });
     }
 
     /// Removes a run that is neither the current nor the one before, with its log.
@@ -215,109 +211,8 @@ impl Worker {
             if let Err(error) = context.runtimes[run.runtime].remove(&run.id).await {
                 tracing::debug!(container = run.id, %error, "an old container stays until its sandbox is closed");
             }
-            let _forgotten_at_the_end = tokio::task::spawn_blocking(move || remove_files(&log, &message)).await;
+            let _forgotten_at_the_end = crate::blocking::run(move || jobs::remove_files(&log, &message)).await;
             Done::Cleared
         });
-    }
-}
-
-/// The log with all its rotated files, and the last words.
-fn remove_files(log: &std::path::Path, message: &std::path::Path) {
-    let _never_written = std::fs::remove_file(message);
-    let (Some(parent), Some(name)) = (log.parent(), log.file_name().and_then(|name| name.to_str())) else { return };
-    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-        let file = entry.file_name();
-        let rest = file.to_str().and_then(|file| file.strip_prefix(name));
-        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
-            let _gone_already = std::fs::remove_file(entry.path());
-        }
-    }
-}
-
-fn pod_ref(pod: &Pod) -> PodRef {
-    PodRef {
-        namespace: facts::namespace(pod).to_owned(),
-        name: facts::name(pod).to_owned(),
-        uid: facts::uid(pod).to_owned(),
-    }
-}
-
-/// The pod's place: its RuntimeClass and its network.
-pub(crate) async fn attach(
-    context: Arc<Context>,
-    pod: Arc<Pod>,
-) -> Result<(NetworkAttachment, (Option<usize>, Isolation)), String> {
-    let class = context.runtime_class(&pod).await?;
-    if facts::host_network(&pod) {
-        return Ok((NetworkAttachment::Host { ip: context.address }, class));
-    }
-    let network = context.network.attach(&pod_ref(&pod)).await.map_err(|error| error.to_string())?;
-    Ok((network, class))
-}
-
-async fn mount(
-    context: Arc<Context>,
-    pod: Arc<Pod>,
-    address: Option<std::net::IpAddr>,
-    now: Timestamp,
-) -> Result<Option<Timestamp>, String> {
-    let has_volumes =
-        facts::spec(&pod).is_some_and(|spec| spec.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()));
-    if !has_volumes {
-        return Ok(None);
-    }
-    let objects = context.references.objects(&pod).await?;
-    let (tokens, refresh) = context.tokens.tokens(&pod, now).await?;
-    let prepare = move || {
-        let around = start::surroundings(&context, &pod, address, &objects);
-        volumes::prepare(&around, &tokens, &context.directories, now).map_err(|error| error.to_string())
-    };
-    tokio::task::spawn_blocking(prepare).await.map_err(|error| error.to_string())??;
-    Ok(refresh)
-}
-
-async fn find(context: &Context, pod: &Pod, name: &str, chosen: Option<usize>) -> Result<Found, ImageError> {
-    let container = facts::container(pod, name);
-    let image = container.and_then(|container| container.image.clone()).unwrap_or_default();
-    let secrets = facts::spec(pod).and_then(|spec| spec.image_pull_secrets.as_ref()).into_iter().flatten();
-    let names: Vec<String> = secrets.map(|secret| secret.name.clone()).collect();
-    let secrets = match names.is_empty() {
-        true => Vec::new(),
-        false => {
-            // Without its secrets the pull says better than we could that it is not allowed.
-            let objects = context.references.objects(pod).await.unwrap_or_default();
-            names.iter().filter_map(|name| objects.secrets.get(name).cloned()).collect()
-        }
-    };
-    let request = Request { policy: policy(container, &image), image, secrets, chosen };
-    let begin = tokio::time::Instant::now();
-    let found = context.images.find(&request, || events::pulling(context, pod, name, &request.image)).await;
-    match &found {
-        Ok(Found::Present(_)) => events::present(context, pod, name, &request.image),
-        Ok(Found::Pulled(ready)) => {
-            events::pulled(context, pod, name, &request.image, begin.elapsed(), ready.image.size)
-        }
-        Err(error) => events::not_pulled(context, pod, name, &request.image, error),
-    }
-    found
-}
-
-/// The apiserver sets it; a static pod may come without.
-fn policy(container: Option<&Container>, image: &str) -> String {
-    let own = container.and_then(|container| container.image_pull_policy.clone()).filter(|policy| !policy.is_empty());
-    let latest = !image.contains('@')
-        && (image.ends_with(":latest") || !image.rsplit('/').next().unwrap_or_default().contains(':'));
-    own.unwrap_or_else(|| if latest { "Always" } else { "IfNotPresent" }.to_owned())
-}
-
-/// Lets the object go, after everything was told about it. One that is gone, or another one of the same name, is fine.
-async fn delete(context: &Context, pod: &Pod) -> Result<(), String> {
-    context.status.flushed(facts::uid(pod)).await;
-    let api = Api::<Pod>::namespaced(context.client.clone(), facts::namespace(pod));
-    let preconditions = Some(Preconditions { uid: pod.metadata.uid.clone(), resource_version: None });
-    let params = DeleteParams { grace_period_seconds: Some(0), preconditions, ..DeleteParams::default() };
-    match api.delete(facts::name(pod), &params).await {
-        Err(failed) if !error::is_not_found(&failed) && !error::is_conflict(&failed) => Err(error::message(&failed)),
-        _ => Ok(()),
     }
 }

@@ -65,7 +65,7 @@ fn ended(known: &ApiStatus) -> Option<Run> {
         message: terminated.message.unwrap_or_default(),
     };
     let id = terminated.container_id.or_else(|| known.container_id.clone()).unwrap_or_default();
-    let id = id.split_once("://").map_or(id.clone(), |(_, id)| id.to_owned());
+    let id = id.rsplit_once("://").map(|(_, id)| id.to_owned()).unwrap_or(id);
     let attempt = id.rsplit_once('_').and_then(|(_, attempt)| attempt.parse().ok()).unwrap_or(0);
     Some(Run { runtime: 0, id, attempt, image_id: known.image_id.clone(), phase: RunPhase::Exited(exit) })
 }

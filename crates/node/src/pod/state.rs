@@ -1,5 +1,8 @@
 //! What the agent knows of a pod it runs.
 
+mod run;
+mod step;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,10 +10,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sampan_runtime::Image;
 
-/// The first wait of anything that failed and is tried again.
-pub const FIRST_BACKOFF: Duration = Duration::from_secs(10);
-/// The longest wait.
-pub const MAX_BACKOFF: Duration = Duration::from_secs(300);
+pub use run::{Condemned, Health, Run, RunExit, RunPhase};
+pub use step::{Due, FIRST_BACKOFF, Failure, MAX_BACKOFF, Step, later};
 
 /// Everything a plan is made from, beside the pod's specification.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,84 +73,6 @@ impl PodState {
     pub fn is_finished(&self) -> bool {
         self.ending.is_some() && self.tear_down == Step::Done
     }
-}
-
-/// Something done once, that may fail and be tried again.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Step {
-    /// To be done.
-    #[default]
-    Idle,
-    /// Being done.
-    Working,
-    /// Done.
-    Done,
-    /// Failed, to be tried again.
-    Failed(Failure),
-}
-
-impl Step {
-    /// Whether it is time to begin; otherwise when it will be.
-    pub fn due(&self, now: Timestamp) -> Due {
-        match self {
-            Step::Idle => Due::Now,
-            Step::Working | Step::Done => Due::Never,
-            Step::Failed(failure) if failure.retry_at <= now => Due::Now,
-            Step::Failed(failure) => Due::At(failure.retry_at),
-        }
-    }
-
-    /// What failed before, however often.
-    pub fn failure(&self) -> Option<&Failure> {
-        match self {
-            Step::Failed(failure) => Some(failure),
-            _ => None,
-        }
-    }
-}
-
-/// When something is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
-    /// At once.
-    Now,
-    /// Then.
-    At(Timestamp),
-    /// Not before something else happens.
-    Never,
-}
-
-/// Why something did not work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The word shown as a container's waiting reason: `ErrImagePull`, `CreateContainerConfigError`, …
-    pub reason: String,
-    /// What a person should know.
-    pub message: String,
-    /// When it is tried again.
-    pub retry_at: Timestamp,
-    /// The wait before that, doubled each time.
-    pub delay: Duration,
-}
-
-impl Failure {
-    /// A failure following `before`: waits twice as long, from ten seconds to five minutes.
-    pub fn after(before: Option<&Failure>, reason: &str, message: String, now: Timestamp) -> Self {
-        let delay = before.map_or(FIRST_BACKOFF, |before| (before.delay * 2).min(MAX_BACKOFF));
-        Self { reason: reason.to_owned(), message, retry_at: later(now, delay), delay }
-    }
-}
-
-impl Failure {
-    /// When it failed.
-    pub fn failed_at(&self) -> Timestamp {
-        self.retry_at.checked_sub(self.delay).unwrap_or(Timestamp::MIN)
-    }
-}
-
-/// `now + delay`, at most the end of time.
-pub fn later(now: Timestamp, delay: Duration) -> Timestamp {
-    now.checked_add(delay).unwrap_or(Timestamp::MAX)
 }
 
 /// One container of the pod, over all its restarts.
@@ -281,70 +204,6 @@ pub struct ReadyImage {
     pub runtime: usize,
     /// The image.
     pub image: Image,
-}
-
-/// One run of a container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// Position of the runtime it runs in.
-    pub runtime: usize,
-    /// Its id there.
-    pub id: String,
-    /// How often the container was started before.
-    pub attempt: u32,
-    /// `name@sha256:…`
-    pub image_id: String,
-    /// Where in its life it is.
-    pub phase: RunPhase,
-}
-
-/// Where in its life a run is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RunPhase {
-    /// Made, not started: of an agent that was restarted in between.
-    Created,
-    /// Running.
-    Running {
-        /// Since.
-        started_at: Timestamp,
-    },
-    /// Ended.
-    Exited(RunExit),
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunExit {
-    /// Began.
-    pub started_at: Timestamp,
-    /// Ended.
-    pub finished_at: Timestamp,
-    /// Exit code.
-    pub code: i32,
-    /// `Completed`, `Error`, `OOMKilled`, …
-    pub reason: String,
-    /// The container's last words, or the runtime's.
-    pub message: String,
-}
-
-/// What is known of a running container's health.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Health {
-    /// The startup probe succeeded, or there is none.
-    pub started: bool,
-    /// The readiness probe's last verdict, or true when there is none.
-    pub ready: bool,
-    /// A probe condemned it.
-    pub condemned: Option<Condemned>,
-}
-
-/// Why a running container is to be restarted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Condemned {
-    /// `liveness` or `startup`.
-    pub probe: &'static str,
-    /// The probe's own grace period, if it has one.
-    pub grace: Option<Duration>,
 }
 
 /// A pod on its way out.

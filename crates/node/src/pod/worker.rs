@@ -96,7 +96,7 @@ impl Worker {
             return;
         }
         // What runs already has its network: to say otherwise for a moment would take the pod out of its services.
-        if let Ok((network, class)) = super::actions::attach(self.context.clone(), self.pod.clone()).await {
+        if let Ok((network, class)) = super::jobs::attach(self.context.clone(), self.pod.clone()).await {
             self.state.address = Some(network.ip());
             self.state.network = Step::Done;
             (self.network, self.class) = (Some(network), class);
@@ -213,7 +213,7 @@ impl Worker {
         self.context.checkpoint.forget_pod(&uid);
         self.context.status.forget(&uid);
         let (directories, logs) = (self.context.directories.clone(), self.logs());
-        let removed = tokio::task::spawn_blocking(move || {
+        let removed = crate::blocking::run(move || {
             crate::volumes::remove(&uid, &directories)?;
             match std::fs::remove_dir_all(logs) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),

@@ -81,7 +81,7 @@ fn same_host(location: &str, request: &Request<'_>) -> Option<String> {
     let stays = match (uri.scheme(), uri.authority()) {
         (None, None) => true,
         (scheme, Some(authority)) => {
-            let port = authority.port_u16().unwrap_or(if scheme == Some(&Scheme::HTTPS) { 443 } else { 80 });
+            let port = authority.port_u16().unwrap_or_else(|| if scheme == Some(&Scheme::HTTPS) { 443 } else { 80 });
             authority.host() == request.authority()
                 && port == request.port
                 && (scheme == Some(&Scheme::HTTPS)) == request.is_https()

@@ -89,7 +89,7 @@ pub(super) fn status(
 
 fn resources(facts: &Facts) -> BTreeMap<String, Quantity> {
     let capacity = facts.capacity;
-    let cpu = if capacity.cpu_millis % 1000 == 0 {
+    let cpu = if capacity.cpu_millis.is_multiple_of(1000) {
         (capacity.cpu_millis / 1000).to_string()
     } else {
         format!("{}m", capacity.cpu_millis)

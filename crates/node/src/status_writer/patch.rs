@@ -75,7 +75,7 @@ mod tests {
     fn check(written: Value, wanted: Value, expect: Expect) {
         let parse = |value| serde_json::from_value::<PodStatus>(value).expect("a status");
         let patch = patch(&parse(written), &parse(wanted), "u");
-        expect.assert_eq(&patch.map_or("nothing".to_owned(), |patch| patch["status"].to_string()));
+        expect.assert_eq(&patch.map_or_else(|| "nothing".to_owned(), |patch| patch["status"].to_string()));
     }
 
     #[test]

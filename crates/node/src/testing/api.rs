@@ -105,6 +105,10 @@ impl TestApi {
         found
     }
 
+    pub(crate) fn count(&self, plural: &str, is: impl Fn(&Value) -> bool) -> usize {
+        self.store.lock().objects.iter().filter(|((of, ..), object)| of == plural && is(object)).count()
+    }
+
     /// Requests whose method and path contain the text.
     pub(crate) fn requests(&self, text: &str) -> usize {
         self.store.lock().requests.iter().filter(|request| request.contains(text)).count()
@@ -283,10 +287,8 @@ impl Store {
     }
 
     fn events(&self, place: &Place, selector: &str, after: u64) -> String {
-        let events = self
-            .history
-            .iter()
-            .filter(|(revision, _, key, object)| *revision > after && covers(place, key) && selects(selector, object));
+        let later = &self.history[self.history.partition_point(|(revision, ..)| *revision <= after)..];
+        let events = later.iter().filter(|(_, _, key, object)| covers(place, key) && selects(selector, object));
         events.map(|(_, event, _, object)| json!({"type": event, "object": object}).to_string() + "\n").collect()
     }
 }

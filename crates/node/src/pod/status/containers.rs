@@ -55,7 +55,7 @@ fn one(pod: &Pod, container: &Container, state: &PodState, node: &NodeFacts) -> 
 }
 
 fn restarts(known: &ContainerState) -> u32 {
-    known.current.as_ref().map_or(known.next_attempt.saturating_sub(1), |run| run.attempt)
+    known.current.as_ref().map_or_else(|| known.next_attempt.saturating_sub(1), |run| run.attempt)
 }
 
 fn container_id(run: &Run, node: &NodeFacts) -> String {
