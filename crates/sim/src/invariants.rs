@@ -1,0 +1,59 @@
+//! What must hold: one function per promise, one line in [`all`].
+
+mod bound_once;
+mod completions_exact;
+mod deployments_ready;
+mod ended;
+mod informers_equal;
+mod jobs_done;
+mod owners_exist;
+mod room_on_nodes;
+
+use crate::world::{Step, World};
+
+pub use informers_equal::{Informed, informed};
+
+/// One promise.
+pub enum Invariant {
+    /// Holds at every write.
+    Always(fn(&World, &Step) -> Result<(), String>),
+    /// Holds once nothing fails any more and the cluster had time.
+    Settled(fn(&World, &[Informed]) -> Result<(), String>),
+}
+
+/// All promises, by name.
+#[must_use]
+pub fn all() -> Vec<(&'static str, Invariant)> {
+    use Invariant::{Always, Settled};
+    vec![
+        ("bound_once", Always(bound_once::check)),
+        ("room_on_nodes", Always(room_on_nodes::check)),
+        ("completions_exact", Always(completions_exact::check)),
+        ("owners_exist", Settled(owners_exist::check)),
+        ("deployments_ready", Settled(deployments_ready::check)),
+        ("jobs_done", Settled(jobs_done::check)),
+        ("ended", Settled(ended::check)),
+        ("informers_equal", Settled(informers_equal::check)),
+    ]
+}
+
+/// What a write broke.
+pub(crate) fn broken_by(world: &World, step: &Step) -> Vec<(&'static str, String)> {
+    let checked = all().into_iter().filter_map(|(name, invariant)| match invariant {
+        Invariant::Always(check) => check(world, step).err().map(|why| (name, why)),
+        Invariant::Settled(_) => None,
+    });
+    checked.collect()
+}
+
+/// What does not hold yet of a cluster that should have settled.
+pub(crate) fn unsettled(world: &World, informed: &[Informed]) -> Vec<(&'static str, String)> {
+    let checked = all().into_iter().filter_map(|(name, invariant)| match invariant {
+        Invariant::Settled(check) => check(world, informed).err().map(|why| (name, why)),
+        Invariant::Always(_) => None,
+    });
+    checked.collect()
+}
+
+#[cfg(test)]
+mod tests;

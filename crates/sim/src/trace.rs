@@ -1,0 +1,53 @@
+//! What happened, as text that two runs can be compared by.
+
+use std::time::Duration;
+
+use sampan_store::{Change, Op};
+use sha2::{Digest, Sha256};
+
+/// One line for each write and each action, in order.
+#[derive(Default)]
+pub struct Trace {
+    lines: Vec<String>,
+}
+
+impl Trace {
+    /// Adds a write: when, revision, what, which, and what was written, as a hash.
+    pub fn wrote(&mut self, at: Duration, change: &Change) {
+        let op = match change.op {
+            Op::Create => "create",
+            Op::Update => "update",
+            Op::Delete => "delete",
+        };
+        let hash = &hex(&change.data)[..8];
+        let key = &change.key;
+        let (resource, namespace, name) = (&key.resource, &key.namespace, &key.name);
+        let line = format!("{} {} {op} {resource} {namespace}/{name} {hash}", millis(at), change.revision.0);
+        self.lines.push(line);
+    }
+
+    /// Adds what the user or the weather did.
+    pub fn note(&mut self, at: Duration, what: &str) {
+        self.lines.push(format!("{} -- {what}", millis(at)));
+    }
+
+    /// The lines so far.
+    #[must_use]
+    pub fn lines(&self) -> &[String] {
+        &self.lines
+    }
+
+    /// One hash over all lines.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        hex(self.lines.join("\n").as_bytes())
+    }
+}
+
+fn millis(at: Duration) -> String {
+    format!("{:>9.3}", at.as_secs_f64())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
