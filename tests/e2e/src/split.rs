@@ -8,6 +8,8 @@ use crate::client::Client;
 use crate::process::{Process, free_port};
 use crate::programs::{Output, run, sampan};
 
+const READY: &str = "Sampan is ready";
+
 /// A running server with one node `node-1` that joined it by a token.
 pub struct Split {
     agent: Process,
@@ -25,7 +27,9 @@ impl Split {
         let (client, port) = (Client::new(directory.path()), free_port());
         let server = server(directory.path(), port);
         let token = client.sampan(&["token", "create", "--ttl", "10m"]).ok().trim().to_owned();
-        let agent = agent(directory.path(), port, Some(&token));
+        let mut agent = agent(directory.path(), port, Some(&token));
+        approve_serving(&client);
+        agent.wait_for(READY, 60);
         let split = Self { agent, server, client, directory, port, token };
         split.kubectl("wait node/node-1 --for=condition=Ready --timeout=60s").ok();
         split
@@ -73,6 +77,7 @@ impl Split {
     /// Starts the agent again on the same data, without a token.
     pub fn restart_agent(&mut self) {
         self.agent = agent(self.directory.path(), self.port, None);
+        self.agent.wait_for(READY, 60);
     }
 }
 
@@ -84,13 +89,23 @@ impl Deref for Split {
     }
 }
 
+/// The certificate of a node's own API is approved by a person, as in every Kubernetes cluster: a node that could approve its own could
+/// pass for any server.
+fn approve_serving(client: &Client) {
+    let name = client.until("the node's request for a serving certificate", || {
+        let requests = client.field("csr", "{range .items[*]}{.spec.signerName} {.metadata.name}{\"\\n\"}{end}");
+        requests.lines().find_map(|line| line.strip_prefix("kubernetes.io/kubelet-serving ").map(str::to_owned))
+    });
+    client.kubectl(&format!("certificate approve {name}")).ok();
+}
+
 fn server(directory: &Path, port: u16) -> Process {
     let mut command = Command::new(sampan());
     command
         .args(["server", "--registry-port", "0", "--api-port", &port.to_string(), "--data-dir"])
         .arg(directory.join("data"));
     let mut process = Process::start(command.env("SAMPAN_LOG", "info"), &directory.join("server"));
-    process.wait_for("Sampan is ready", 60);
+    process.wait_for(READY, 60);
     process
 }
 
@@ -101,7 +116,5 @@ fn agent(directory: &Path, port: u16, token: Option<&str>) -> Process {
     if let Some(token) = token {
         command.env("SAMPAN_TOKEN", token);
     }
-    let mut process = Process::start(&mut command, &directory.join("agent"));
-    process.wait_for("Sampan is ready", 60);
-    process
+    Process::start(&mut command, &directory.join("agent"))
 }
