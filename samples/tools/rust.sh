@@ -11,20 +11,28 @@ choose_rust() {
     sysroot=$(rustc --print sysroot) || fail "rustc is not on the PATH" "install Rust with rustup"
     if [ -d "$sysroot/lib/rustlib/wasm32-wasip2" ]; then
         rust_way=wasip2
-        echo "Rust: $(rustc --version), wasm32-wasip2"
+        rust_compiler="Rust: $(rustc --version), wasm32-wasip2"
     else
         rust_way=debian
         fetch_debian
-        echo "Rust: $(LD_LIBRARY_PATH=$debian/lib/$(uname -m)-linux-gnu "$debian/bin/rustc" --version) of Debian, wasm32-unknown-unknown"
+        rust_compiler="Rust: $(LD_LIBRARY_PATH=$debian/lib/$(uname -m)-linux-gnu "$debian/bin/rustc" --version) of Debian, wasm32-unknown-unknown"
     fi
+    echo "$rust_compiler"
 }
 
 # build_rust DIRECTORY CRATE OUTPUT
 build_rust() {
     choose_rust
+    compiler=$rust_compiler
     case $rust_way in
-        wasip2) with_rustup "$1" && target=wasm32-wasip2 ;;
-        debian) with_debian "$1" && target=wasm32-unknown-unknown ;;
+        wasip2)
+            target=wasm32-wasip2
+            with_rustup "$1"
+            ;;
+        debian)
+            target=wasm32-unknown-unknown
+            with_debian "$1"
+            ;;
     esac
     # Cargo turns the hyphens of a crate's name into underscores.
     cp "$cache/target/$target/release/$(echo "$2" | tr - _).wasm" "$3"
@@ -57,14 +65,17 @@ fetch_debian() {
     echo "fetching Debian's rustc-web (145 MB, into $cache): this Rust has no wasm32-wasip2"
     rm -rf "$cache/debian"
     mkdir -p "$cache/debian/root"
-    (
-        cd "$cache/debian"
-        apt-get download -qq rustc-web cargo-web rust-web-src libstd-rust-web-dev libstd-rust-web-1.96 libllvm22 libgit2-1.5 \
-            libssh2-1 libmbedtls14 libmbedx509-1 libmbedcrypto7 libhttp-parser2.9
-        for package in *.deb; do
-            dpkg -x "$package" root
-        done
-        rm -f ./*.deb
-        touch complete
-    ) || fail "Debian's rustc-web could not be fetched" "run apt-get update, or: rustup target add wasm32-wasip2"
+    unpack_debian || fail "Debian's rustc-web could not be fetched" "run apt-get update, or: rustup target add wasm32-wasip2"
 }
+
+# Chained by hand: sh ignores `set -e` in what is asked for its success.
+unpack_debian() (
+    cd "$cache/debian" &&
+        apt-get download -qq rustc-web cargo-web rust-web-src libstd-rust-web-dev libstd-rust-web-1.96 libllvm22 libgit2-1.5 \
+            libssh2-1 libmbedtls14 libmbedx509-1 libmbedcrypto7 libhttp-parser2.9 &&
+        for package in *.deb; do
+            dpkg -x "$package" root || return 1
+            rm "$package"
+        done &&
+        touch complete
+)
