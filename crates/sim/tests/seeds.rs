@@ -19,9 +19,14 @@ fn every_promise_holds_for_every_seed() {
     let (from, count) = (number("SIM_FROM").unwrap_or(0), number("SIM_SEEDS").unwrap_or(SEEDS));
     let (began, mut virtual_seconds, mut failures) = (Instant::now(), 0, Vec::new());
     for seed in from..from + count {
-        match run(seed) {
+        let (began, result) = (Instant::now(), run(seed));
+        println!("SEED={seed}: {:?}", began.elapsed());
+        match result {
             Ok(outcome) => virtual_seconds += outcome.virtual_time.as_secs(),
-            Err(failure) => failures.push(failure.to_string()),
+            Err(failure) => {
+                println!("{failure}");
+                failures.push(failure.to_string());
+            }
         }
     }
     println!("{count} seeds: {} virtual hours in {:?}", virtual_seconds / 3600, began.elapsed());
