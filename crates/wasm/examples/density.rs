@@ -2,6 +2,13 @@
 //! `cargo build --profile fast -p sampan-wasm --bins`. Prints how long pods take to start and what memory each costs, then keeps them
 //! until a line is read from standard input, for a load generator. Without COMPONENT the tests' guest is served.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a measurement for people, made of the tests' parts"
+)]
+
 #[path = "../tests/runtime/registry.rs"]
 #[allow(dead_code)]
 mod registry;
@@ -13,7 +20,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sampan_runtime::{
-    ContainerConfig, ContainerPort, DnsConfig, ImagePull, Isolation, LogConfig, NetworkAttachment, Resources, Runtime as _, SandboxConfig,
+    ContainerConfig, ContainerPort, DnsConfig, ImagePull, Isolation, LogConfig, NetworkAttachment, Resources,
+    Runtime as _, SandboxConfig,
 };
 use sampan_wasm::{Config, Limits, WasmRuntime};
 
@@ -21,7 +29,9 @@ use sampan_wasm::{Config, Limits, WasmRuntime};
 async fn main() {
     let mut args = std::env::args().skip(1);
     let pods: u32 = args.next().and_then(|text| text.parse().ok()).unwrap_or(1000);
-    let wasm = args.next().map_or_else(service_guest::component, |path| std::fs::read(path).expect("the component is readable"));
+    let wasm = args
+        .next()
+        .map_or_else(service_guest::component, |path| std::fs::read(path).expect("the component is readable"));
     let directory = tempfile::tempdir().expect("a temporary directory");
     let runtime = open(directory.path()).await;
     let registry = registry::Registry::start().await;
@@ -42,7 +52,11 @@ async fn main() {
     }
     let all = begin.elapsed();
     times.sort();
-    println!("{pods} pods started in {all:?}; each p50 {:?} p99 {:?}", times[times.len() / 2], times[times.len() * 99 / 100]);
+    println!(
+        "{pods} pods started in {all:?}; each p50 {:?} p99 {:?}",
+        times[times.len() / 2],
+        times[times.len() * 99 / 100]
+    );
     println!("with {pods} pods: {}", memory(&runtime));
     println!("first pod: http://{}:8080/  last pod: http://{}:8080/", address(0), address(pods - 1));
     let _ = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await;
@@ -52,7 +66,11 @@ async fn main() {
 
 async fn open(directory: &std::path::Path) -> Arc<WasmRuntime> {
     let child = std::env::current_exe().expect("this program has a path");
-    let child = child.parent().and_then(|examples| examples.parent()).expect("an example lies below its profile").join("sampan-wasm-child");
+    let child = child
+        .parent()
+        .and_then(|examples| examples.parent())
+        .expect("an example lies below its profile")
+        .join("sampan-wasm-child");
     let config = Config {
         data_dir: directory.join("wasm"),
         sandbox_command: vec![child.clone().into(), "sandbox".into()],

@@ -73,7 +73,9 @@ impl Artifact {
 
 fn nothing_to_start(exports: &[String]) -> String {
     let found = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
-    format!("component exports {found}; it must export wasi:cli/run or wasi:http/incoming-handler of WASI 0.2, or their successors of 0.3, to be started")
+    format!(
+        "component exports {found}; it must export wasi:cli/run or wasi:http/incoming-handler of WASI 0.2, or their successors of 0.3, to be started"
+    )
 }
 
 #[cfg(test)]
@@ -97,7 +99,10 @@ mod tests {
     #[test]
     fn a_library_is_refused_by_naming_what_it_has() {
         let message = entry(&["example:text/upper@1.0.0"]).unwrap_err();
-        assert!(message.starts_with("component exports example:text/upper@1.0.0; it must export wasi:cli/run"), "{message}");
+        assert!(
+            message.starts_with("component exports example:text/upper@1.0.0; it must export wasi:cli/run"),
+            "{message}"
+        );
         assert!(entry(&[]).unwrap_err().starts_with("component exports nothing"));
     }
 

@@ -96,8 +96,14 @@ fn compile(arguments: &Arguments) -> Result<(), Failure> {
     let (code, artifact) = match wasm.get(..8) {
         Some(b"\0asm\x0d\0\x01\0") => component(&engine, &wasm)?,
         Some(b"\0asm\x01\0\0\0") => module(&engine, &wasm)?,
-        Some([b'\0', b'a', b's', b'm', version @ ..]) => return Err(Failure::Component(format!("unknown Wasm version {version:02x?}"))),
-        _ => return Err(Failure::Component("it is not Wasm: the file does not begin with \\0asm and a version".to_owned())),
+        Some([b'\0', b'a', b's', b'm', version @ ..]) => {
+            return Err(Failure::Component(format!("unknown Wasm version {version:02x?}")));
+        }
+        _ => {
+            return Err(Failure::Component(
+                "it is not Wasm: the file does not begin with \\0asm and a version".to_owned(),
+            ));
+        }
     };
     write(&arguments.code, &code)?;
     write(&arguments.facts, &serde_json::to_vec(&artifact).map_err(io::Error::from)?)?;

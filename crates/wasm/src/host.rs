@@ -24,7 +24,15 @@ pub(crate) struct Package {
 
 /// Every package offered to guests.
 pub(crate) fn all() -> [&'static Package; 7] {
-    [&cli::PACKAGE, &clocks::PACKAGE, &filesystem::PACKAGE, &http::PACKAGE, &io::PACKAGE, &random::PACKAGE, &sockets::PACKAGE]
+    [
+        &cli::PACKAGE,
+        &clocks::PACKAGE,
+        &filesystem::PACKAGE,
+        &http::PACKAGE,
+        &io::PACKAGE,
+        &random::PACKAGE,
+        &sockets::PACKAGE,
+    ]
 }
 
 /// A linker with all of them.

@@ -116,7 +116,9 @@ impl Images {
 
     async fn fetch(&self, registry: &Registry, manifest: &Manifest) -> Result<Record> {
         let (wasm, settings) = match self.content(registry, manifest).await? {
-            Content::Foreign => return Err(bad(registry.image(), "it is a container image and holds no Wasm".to_owned())),
+            Content::Foreign => {
+                return Err(bad(registry.image(), "it is a container image and holds no Wasm".to_owned()));
+            }
             Content::Wasm(layer) => {
                 self.fetch_blob(registry, &layer.digest).await?;
                 (layer.digest, Settings::default())
@@ -124,7 +126,10 @@ impl Images {
             Content::Layers(layers, settings) => (self.unpack(registry, &layers, &settings).await?, settings),
         };
         let compiled = self.compile(&wasm, registry.image()).await?;
-        let size = tokio::fs::metadata(self.store.blob(&wasm)).await.map_err(|error| unavailable("read the content store", &error))?.len();
+        let size = tokio::fs::metadata(self.store.blob(&wasm))
+            .await
+            .map_err(|error| unavailable("read the content store", &error))?
+            .len();
         Ok(Record::new(manifest.digest.clone(), wasm, size, compiled.artifact.entry.serves(), settings))
     }
 
@@ -133,14 +138,23 @@ impl Images {
         if self.store.has(digest).await {
             return Ok(());
         }
-        let mut incoming = self.store.incoming().await.map_err(|error| unavailable("write to the content store", &error))?;
+        let mut incoming =
+            self.store.incoming().await.map_err(|error| unavailable("write to the content store", &error))?;
         registry.blob(&Fetch { digest, limit: self.limits.layer_bytes }, &mut incoming.file).await?;
         incoming.keep(digest).await.map_err(|error| unavailable("write to the content store", &error))
     }
 
     /// Takes the entry point's Wasm out of the layers of an ordinary image.
-    async fn unpack(&self, registry: &Registry, layers: &[manifest::Descriptor], settings: &Settings) -> Result<String> {
-        let path = settings.program().ok_or_else(|| bad(registry.image(), "its configuration names no entry point".to_owned()))?.to_owned();
+    async fn unpack(
+        &self,
+        registry: &Registry,
+        layers: &[manifest::Descriptor],
+        settings: &Settings,
+    ) -> Result<String> {
+        let path = settings
+            .program()
+            .ok_or_else(|| bad(registry.image(), "its configuration names no entry point".to_owned()))?
+            .to_owned();
         for layer in layers {
             self.fetch_blob(registry, &layer.digest).await?;
         }

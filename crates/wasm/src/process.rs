@@ -35,7 +35,8 @@ pub(crate) fn is_file_name(name: &str) -> bool {
 pub(crate) fn start(command: &[OsString], directory: &Path, idle: Duration) -> io::Result<Child> {
     fs::create_dir_all(directory)?;
     let listener = bind(directory)?;
-    let (program, leading) = command.split_first().ok_or_else(|| io::Error::other("no sandbox command is configured"))?;
+    let (program, leading) =
+        command.split_first().ok_or_else(|| io::Error::other("no sandbox command is configured"))?;
     Command::new(program)
         .args(leading)
         .arg(directory)

@@ -43,13 +43,27 @@ pub(crate) struct Request {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Call {
     Open(Box<SandboxConfig>),
-    Close { sandbox: String },
+    Close {
+        sandbox: String,
+    },
     Create(Box<Create>),
-    Start { container: String },
-    Stop { container: String, grace: Duration },
-    Remove { container: String },
-    Probe { container: String, probe: ProbeKind },
-    Stats { container: String },
+    Start {
+        container: String,
+    },
+    Stop {
+        container: String,
+        grace: Duration,
+    },
+    Remove {
+        container: String,
+    },
+    Probe {
+        container: String,
+        probe: ProbeKind,
+    },
+    Stats {
+        container: String,
+    },
     /// End the process and everything in it.
     Shutdown,
 }
@@ -67,11 +81,17 @@ pub(crate) struct Create {
 /// The sandbox's frames after the first.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Message {
-    Reply { id: u64, result: Result<Answer, Failure> },
+    Reply {
+        id: u64,
+        result: Result<Answer, Failure>,
+    },
     /// The container's state is now this.
     Changed(ContainerStatus),
     /// The container is forgotten.
-    Removed { sandbox: String, container: String },
+    Removed {
+        sandbox: String,
+        container: String,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -120,7 +140,8 @@ pub(crate) async fn read<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin
 /// A frame ready to be written.
 pub(crate) fn encode<T: Serialize>(frame: &T) -> Vec<u8> {
     let mut bytes = vec![0; 4];
-    serde_json::to_writer(&mut bytes, frame).expect("frames hold only strings, numbers, lists and maps with string keys");
+    serde_json::to_writer(&mut bytes, frame)
+        .expect("frames hold only strings, numbers, lists and maps with string keys");
     let length = u32::try_from(bytes.len() - 4).expect("no frame is near 4 GiB");
     bytes[..4].copy_from_slice(&length.to_be_bytes());
     bytes

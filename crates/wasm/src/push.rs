@@ -16,11 +16,17 @@ const LAYER_TYPE: &str = "application/wasm";
 /// Pushes `wasm`, a component or a core module, to `reference` (`HOST/NAME:TAG`). Returns the digest of the manifest, `sha256:…`.
 ///
 /// Fails with [`Error::BadImage`] when the bytes are no Wasm, and with [`Error::Pull`] when the registry cannot be reached or refuses.
-pub async fn push(wasm: Vec<u8>, reference: &str, credentials: Option<&Credentials>, plain_http: bool) -> Result<String> {
+pub async fn push(
+    wasm: Vec<u8>,
+    reference: &str,
+    credentials: Option<&Credentials>,
+    plain_http: bool,
+) -> Result<String> {
     // One provider for the whole binary; who came first is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let bad = |message: String| Error::BadImage { image: reference.to_owned(), message };
-    let target: Reference = reference.parse().map_err(|error| bad(format!("it is not a valid image name: {error}; use HOST/NAME:TAG")))?;
+    let target: Reference =
+        reference.parse().map_err(|error| bad(format!("it is not a valid image name: {error}; use HOST/NAME:TAG")))?;
     let config = serde_json::to_vec(&configuration(&wasm).map_err(bad)?).expect("a JSON value always encodes");
     let config = ArtifactConfig::new(config, CONFIG_TYPE.to_owned(), None);
     let layers = [ImageLayer::new(wasm, LAYER_TYPE.to_owned(), None)];
@@ -31,7 +37,8 @@ pub async fn push(wasm: Vec<u8>, reference: &str, credentials: Option<&Credentia
     };
     let protocol = if plain_http { ClientProtocol::Http } else { ClientProtocol::Https };
     let client = Client::new(ClientConfig { protocol, ..ClientConfig::default() });
-    let auth = credentials.map_or(RegistryAuth::Anonymous, |known| RegistryAuth::Basic(known.username.clone(), known.password.clone()));
+    let auth = credentials
+        .map_or(RegistryAuth::Anonymous, |known| RegistryAuth::Basic(known.username.clone(), known.password.clone()));
     let failed = |error: oci_client::errors::OciDistributionError| Error::Pull {
         image: reference.to_owned(),
         message: format!("the registry did not take it: {error}; is it up, and are you allowed to push?"),
@@ -61,7 +68,8 @@ fn interfaces(component: &[u8]) -> Result<(Vec<String>, Vec<String>), String> {
         return Err("it is a package of WIT interfaces, not a component".to_owned());
     };
     let world = &resolve.worlds[world];
-    let names = |items: &mut dyn Iterator<Item = &wit_parser::WorldKey>| items.map(|key| resolve.name_world_key(key)).collect();
+    let names =
+        |items: &mut dyn Iterator<Item = &wit_parser::WorldKey>| items.map(|key| resolve.name_world_key(key)).collect();
     Ok((names(&mut world.imports.keys()), names(&mut world.exports.keys())))
 }
 

@@ -9,8 +9,8 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use rustix::fs::{FlockOperation, flock};
 use sampan_runtime::{
-    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Image, ImagePull, ProbeKind, Result, Runtime, RuntimeStatus,
-    SandboxConfig, SandboxStatus,
+    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Image, ImagePull, ProbeKind, Result, Runtime,
+    RuntimeStatus, SandboxConfig, SandboxStatus,
 };
 use tokio::sync::broadcast::error::RecvError;
 
@@ -44,11 +44,14 @@ impl WasmRuntime {
     pub async fn new(config: Config) -> Result<Arc<Self>> {
         // One provider for the whole binary; who came first is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let failed = |error: std::io::Error| Error::Unavailable(format!("failed to open {}: {error}", config.data_dir.display()));
+        let failed = |error: std::io::Error| {
+            Error::Unavailable(format!("failed to open {}: {error}", config.data_dir.display()))
+        };
         let lock = lock(&config).map_err(failed)?;
         let compatibility = compatibility()?;
         let cache = config.data_dir.join("compiled");
-        let compiler = Compiler::open(config.compile_command.clone(), &cache, &compatibility, config.limits.clone()).map_err(failed)?;
+        let compiler = Compiler::open(config.compile_command.clone(), &cache, &compatibility, config.limits.clone())
+            .map_err(failed)?;
         let images = Images::open(&config, &config.data_dir.join("images"), compiler).map_err(failed)?;
         let generation = format!("{}-{}", protocol::VERSION, &compatibility[..8]);
         let fleet = Fleet::open(config.clone(), config.data_dir.join("sandboxes"), generation).await.map_err(failed)?;
@@ -67,7 +70,8 @@ impl WasmRuntime {
 
     async fn make(&self, config: ContainerConfig) -> Result<()> {
         check_name(&config.id)?;
-        let record = self.images.find(&config.image).ok_or_else(|| Error::NotFound(format!("image {}", config.image)))?;
+        let record =
+            self.images.find(&config.image).ok_or_else(|| Error::NotFound(format!("image {}", config.image)))?;
         let compiled = self.images.compiled(&record).await?;
         if let Some(missing) = compiled.artifact.missing().first() {
             return Err(Error::Invalid(format!("component imports {missing}, which node does not offer")));
@@ -89,7 +93,8 @@ fn lock(config: &Config) -> std::io::Result<File> {
 
 /// What this program's engines can load. The engine made to find out is gone a line later: the agent runs no guest.
 fn compatibility() -> Result<String> {
-    let engine = engine::on_demand().map_err(|error| Error::Unavailable(format!("wasmtime cannot run on this machine: {error:#}")))?;
+    let engine = engine::on_demand()
+        .map_err(|error| Error::Unavailable(format!("wasmtime cannot run on this machine: {error:#}")))?;
     Ok(engine::compatibility(&engine))
 }
 
@@ -115,7 +120,9 @@ fn check_name(id: &str) -> Result<()> {
     if process::is_file_name(id) {
         return Ok(());
     }
-    Err(Error::Invalid(format!("id {id:?} must be 1 to 200 letters, digits, dots, dashes and underscores and not begin with a dot")))
+    Err(Error::Invalid(format!(
+        "id {id:?} must be 1 to 200 letters, digits, dots, dashes and underscores and not begin with a dot"
+    )))
 }
 
 impl Runtime for WasmRuntime {
@@ -125,7 +132,13 @@ impl Runtime for WasmRuntime {
 
     fn status(&self) -> BoxFuture<'_, Result<RuntimeStatus>> {
         let features = host::all().into_iter().flat_map(|package| package.interfaces).map(|name| (*name).to_owned());
-        let served = ["wasi:cli/run@0.2.12", "wasi:cli/run@0.3.0", "wasi:http/incoming-handler@0.2.12", "wasi:http/handler@0.3.0", "sampan:pod/probe@0.1.0"];
+        let served = [
+            "wasi:cli/run@0.2.12",
+            "wasi:cli/run@0.3.0",
+            "wasi:http/incoming-handler@0.2.12",
+            "wasi:http/handler@0.3.0",
+            "sampan:pod/probe@0.1.0",
+        ];
         let features = features.chain(served.map(str::to_owned)).collect();
         Box::pin(async { Ok(RuntimeStatus { version: format!("wasmtime://{}", engine::WASMTIME_VERSION), features }) })
     }
@@ -173,7 +186,9 @@ impl Runtime for WasmRuntime {
 
     fn stop(&self, id: &str, grace: Duration) -> BoxFuture<'_, Result<()>> {
         let container = id.to_owned();
-        Box::pin(async move { self.fleet.ask_container(&container.clone(), Call::Stop { container, grace }).await.map(drop) })
+        Box::pin(async move {
+            self.fleet.ask_container(&container.clone(), Call::Stop { container, grace }).await.map(drop)
+        })
     }
 
     fn remove(&self, id: &str) -> BoxFuture<'_, Result<()>> {

@@ -61,10 +61,15 @@ impl Arguments {
     fn parse(args: impl IntoIterator<Item = OsString>) -> io::Result<Self> {
         let mut args = args.into_iter();
         let (Some(directory), Some(idle), None) = (args.next(), args.next(), args.next()) else {
-            return Err(io::Error::other("usage: sandbox DIRECTORY IDLE-MILLISECONDS, with the listening socket as standard input"));
+            return Err(io::Error::other(
+                "usage: sandbox DIRECTORY IDLE-MILLISECONDS, with the listening socket as standard input",
+            ));
         };
         let idle = idle.to_str().and_then(|text| text.parse().ok()).map(Duration::from_millis);
-        Ok(Arguments { directory: directory.into(), idle: idle.ok_or_else(|| io::Error::other("IDLE-MILLISECONDS is not a number"))? })
+        Ok(Arguments {
+            directory: directory.into(),
+            idle: idle.ok_or_else(|| io::Error::other("IDLE-MILLISECONDS is not a number"))?,
+        })
     }
 }
 

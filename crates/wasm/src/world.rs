@@ -34,7 +34,8 @@ pub(crate) enum Place {
 
 impl World {
     pub(crate) fn opened(&mut self, config: &SandboxConfig, process: &str) {
-        let new = || Pod { uid: config.pod_uid.clone(), process: Some(process.to_owned()), containers: BTreeMap::new() };
+        let new =
+            || Pod { uid: config.pod_uid.clone(), process: Some(process.to_owned()), containers: BTreeMap::new() };
         self.pods.entry(config.id.clone()).or_insert_with(new);
     }
 
@@ -111,7 +112,11 @@ impl World {
     }
 
     pub(crate) fn sandboxes(&self) -> Vec<SandboxStatus> {
-        let status = |(id, pod): (&String, &Pod)| SandboxStatus { id: id.clone(), pod_uid: pod.uid.clone(), ready: pod.process.is_some() };
+        let status = |(id, pod): (&String, &Pod)| SandboxStatus {
+            id: id.clone(),
+            pod_uid: pod.uid.clone(),
+            ready: pod.process.is_some(),
+        };
         self.pods.iter().map(status).collect()
     }
 
@@ -165,17 +170,27 @@ mod tests {
         let mut world = World::default();
         world.opened(&config("pod"), "process");
         world.changed(status("runs", ContainerState::Running { started_at: 5 }));
-        let ended = ContainerState::Exited { started_at: 1, finished_at: 2, exit: Exit { code: 0, reason: ExitReason::Completed, message: String::new() } };
+        let ended = ContainerState::Exited {
+            started_at: 1,
+            finished_at: 2,
+            exit: Exit { code: 0, reason: ExitReason::Completed, message: String::new() },
+        };
         world.changed(status("ended", ended.clone()));
         let events = world.lost("process", 9, "gone");
-        assert_eq!(events, [
-            Event::Container { sandbox: "pod".into(), container: "runs".into() },
-            Event::SandboxLost { sandbox: "pod".into() },
-        ]);
+        assert_eq!(
+            events,
+            [
+                Event::Container { sandbox: "pod".into(), container: "runs".into() },
+                Event::SandboxLost { sandbox: "pod".into() },
+            ]
+        );
         let exit = Exit { code: 137, reason: ExitReason::Error, message: "gone".into() };
-        assert_eq!(world.container("runs").unwrap().state, ContainerState::Exited { started_at: 5, finished_at: 9, exit });
+        assert_eq!(
+            world.container("runs").unwrap().state,
+            ContainerState::Exited { started_at: 5, finished_at: 9, exit }
+        );
         assert_eq!(world.container("ended").unwrap().state, ended);
-        assert_eq!(world.sandboxes()[0].ready, false);
+        assert!(!world.sandboxes()[0].ready);
         assert_eq!(world.place_of_container("runs"), Place::Lost);
     }
 

@@ -41,7 +41,12 @@ pub(crate) struct Compiled {
 
 impl Compiler {
     /// Opens the cache for this program's engine, and throws away what no engine can load any more.
-    pub(crate) fn open(command: Vec<OsString>, cache: &Path, compatibility: &str, limits: Limits) -> std::io::Result<Self> {
+    pub(crate) fn open(
+        command: Vec<OsString>,
+        cache: &Path,
+        compatibility: &str,
+        limits: Limits,
+    ) -> std::io::Result<Self> {
         let directory = cache.join(compatibility);
         std::fs::create_dir_all(&directory)?;
         for entry in std::fs::read_dir(&directory)? {
@@ -79,15 +84,26 @@ impl Compiler {
     }
 
     async fn run_child(&self, wasm: &Path, code: &Path, facts: &Path) -> Result<(), Error> {
-        let (program, leading) = self.command.split_first().ok_or_else(|| Error::Own("no compile command is configured".to_owned()))?;
+        let (program, leading) =
+            self.command.split_first().ok_or_else(|| Error::Own("no compile command is configured".to_owned()))?;
         let mut command = Command::new(program);
         command.args(leading).arg(wasm).arg(code).arg(facts);
-        command.arg(self.limits.compile_memory_bytes.to_string()).arg(self.limits.compile_time.as_secs().max(1).to_string());
-        command.env("RUST_BACKTRACE", "0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let child = command.spawn().map_err(|error| Error::Own(format!("failed to start {}: {error}", program.display())))?;
+        command
+            .arg(self.limits.compile_memory_bytes.to_string())
+            .arg(self.limits.compile_time.as_secs().max(1).to_string());
+        command
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let child =
+            command.spawn().map_err(|error| Error::Own(format!("failed to start {}: {error}", program.display())))?;
         let output = tokio::time::timeout(self.limits.compile_time, child.wait_with_output()).await;
         let output = output
-            .map_err(|_| Error::Component(format!("compiling took longer than {} s", self.limits.compile_time.as_secs())))?
+            .map_err(|_| {
+                Error::Component(format!("compiling took longer than {} s", self.limits.compile_time.as_secs()))
+            })?
             .map_err(|error| Error::Own(format!("failed to compile: {error}")))?;
         if output.status.success() {
             return Ok(());

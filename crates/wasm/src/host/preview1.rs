@@ -13,7 +13,9 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     wasmtime_wasi::p1::add_to_linker_async(linker, Guest::preview1)?;
     // wasmtime refuses codes of 126 and more; processes end with 127 and 130 every day.
     linker.allow_shadowing(true);
-    linker.func_wrap("wasi_snapshot_preview1", "proc_exit", |code: i32| -> wasmtime::Result<()> { Err(I32Exit(code & 0xff).into()) })?;
+    linker.func_wrap("wasi_snapshot_preview1", "proc_exit", |code: i32| -> wasmtime::Result<()> {
+        Err(I32Exit(code & 0xff).into())
+    })?;
     linker.allow_shadowing(false);
     Ok(())
 }

@@ -10,7 +10,9 @@ use flate2::read::GzDecoder;
 /// `limit` bounds both the file and how much is unpacked of a layer to find it.
 pub(super) fn take(layers: Vec<PathBuf>, path: &str, limit: u64) -> Result<Vec<u8>, String> {
     for layer in layers.iter().rev() {
-        match search(layer, &normal(Path::new(path)), limit).map_err(|error| format!("its layers cannot be read: {error}"))? {
+        match search(layer, &normal(Path::new(path)), limit)
+            .map_err(|error| format!("its layers cannot be read: {error}"))?
+        {
             Found::File(bytes) => return Ok(bytes),
             Found::Deleted => break,
             Found::Nothing => {}
@@ -36,7 +38,10 @@ fn search(layer: &Path, wanted: &Path, limit: u64) -> std::io::Result<Found> {
         }
         if path == wanted && entry.header().entry_type().is_file() {
             if entry.size() > limit {
-                return Err(std::io::Error::other(format!("{} is larger than the limit of {limit} bytes", wanted.display())));
+                return Err(std::io::Error::other(format!(
+                    "{} is larger than the limit of {limit} bytes",
+                    wanted.display()
+                )));
             }
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes)?;

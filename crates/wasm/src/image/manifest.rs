@@ -89,7 +89,8 @@ pub(super) enum Content {
 impl Manifest {
     pub(super) fn parse(raw: Raw) -> Result<Self, String> {
         let Raw { digest, bytes } = raw;
-        let wire = serde_json::from_slice(&bytes).map_err(|error| format!("its manifest {digest} cannot be read: {error}"))?;
+        let wire =
+            serde_json::from_slice(&bytes).map_err(|error| format!("its manifest {digest} cannot be read: {error}"))?;
         Ok(Manifest { digest, wire })
     }
 
@@ -101,7 +102,8 @@ impl Manifest {
 
     /// The configuration that has to be fetched to know what the image is.
     pub(super) fn config_to_ask(&self) -> Option<&Descriptor> {
-        let ordinary = self.wire.manifests.is_empty() && self.wasm_layers().next().is_none() && !self.is_wasm_artifact();
+        let ordinary =
+            self.wire.manifests.is_empty() && self.wasm_layers().next().is_none() && !self.is_wasm_artifact();
         self.wire.config.as_ref().filter(|_| ordinary && !self.wire.layers.is_empty())
     }
 
@@ -118,7 +120,9 @@ impl Manifest {
         let wasm: Vec<_> = self.wasm_layers().collect();
         match wasm.as_slice() {
             [layer] => return Ok(Content::Wasm((*layer).clone())),
-            [] if self.is_wasm_artifact() => return Err("it is a Wasm artifact without a layer of type application/wasm".to_owned()),
+            [] if self.is_wasm_artifact() => {
+                return Err("it is a Wasm artifact without a layer of type application/wasm".to_owned());
+            }
             [] => {}
             more => return Err(format!("it has {} Wasm layers where one is allowed", more.len())),
         }
@@ -158,7 +162,8 @@ impl Settings {
             env: Option<Vec<String>>,
             working_dir: Option<String>,
         }
-        let config: Config = serde_json::from_slice(bytes).map_err(|error| format!("its configuration cannot be read: {error}"))?;
+        let config: Config =
+            serde_json::from_slice(bytes).map_err(|error| format!("its configuration cannot be read: {error}"))?;
         let Execution { entrypoint, cmd, env, working_dir } = config.config.unwrap_or_default();
         Ok(Settings {
             wasm: config.platform.is_wasm(),
@@ -171,7 +176,7 @@ impl Settings {
 
     /// The file to run.
     pub(super) fn program(&self) -> Option<&str> {
-        self.entrypoint.first().or(self.cmd.first()).map(String::as_str)
+        self.entrypoint.first().or_else(|| self.cmd.first()).map(String::as_str)
     }
 }
 
@@ -182,12 +187,14 @@ mod tests {
     fn content(manifest: serde_json::Value, config: &str) -> Result<Content, String> {
         let raw = Raw { digest: "sha256:m".into(), bytes: manifest.to_string().into_bytes() };
         let manifest = Manifest::parse(raw)?;
-        let settings = manifest.config_to_ask().map_or_else(|| Ok(Settings::default()), |_| Settings::parse(config.as_bytes()))?;
+        let settings =
+            manifest.config_to_ask().map_or_else(|| Ok(Settings::default()), |_| Settings::parse(config.as_bytes()))?;
         manifest.content(&settings)
     }
 
     fn manifest(config: &str, layers: &[&str]) -> serde_json::Value {
-        let layers: Vec<_> = layers.iter().map(|kind| serde_json::json!({"mediaType": kind, "digest": "sha256:l", "size": 1})).collect();
+        let layers: Vec<_> =
+            layers.iter().map(|kind| serde_json::json!({"mediaType": kind, "digest": "sha256:l", "size": 1})).collect();
         serde_json::json!({"schemaVersion": 2, "config": {"mediaType": config, "digest": "sha256:c", "size": 1}, "layers": layers})
     }
 
@@ -201,16 +208,28 @@ mod tests {
     #[test]
     fn every_shape_of_wasm_is_known() {
         assert!(is_wasm(content(manifest("application/vnd.wasm.config.v0+json", &["application/wasm"]), "")));
-        assert!(is_wasm(content(manifest("application/vnd.wasm.config.v1+json", &["application/vnd.wasm.content.layer.v1+wasm"]), "")));
-        assert!(is_wasm(content(manifest(ORDINARY, &["application/vnd.bytecodealliance.wasm.component.layer.v0+wasm"]), "")));
+        assert!(is_wasm(content(
+            manifest("application/vnd.wasm.config.v1+json", &["application/vnd.wasm.content.layer.v1+wasm"]),
+            ""
+        )));
+        assert!(is_wasm(content(
+            manifest(ORDINARY, &["application/vnd.bytecodealliance.wasm.component.layer.v0+wasm"]),
+            ""
+        )));
         let config = r#"{"os":"wasi","architecture":"wasm","config":{"Entrypoint":["/app.wasm"],"Cmd":null}}"#;
-        assert!(matches!(content(manifest(ORDINARY, &[TAR]), config), Ok(Content::Layers(layers, settings)) if layers.len() == 1 && settings.program() == Some("/app.wasm")));
+        assert!(
+            matches!(content(manifest(ORDINARY, &[TAR]), config), Ok(Content::Layers(layers, settings)) if layers.len() == 1 && settings.program() == Some("/app.wasm"))
+        );
     }
 
     #[test]
     fn a_container_image_is_foreign_and_a_strange_artifact_an_error() {
-        assert_eq!(content(manifest(ORDINARY, &[TAR, TAR]), r#"{"os":"linux","architecture":"amd64"}"#), Ok(Content::Foreign));
-        let two = content(manifest("application/vnd.wasm.config.v0+json", &["application/wasm", "application/wasm"]), "");
+        assert_eq!(
+            content(manifest(ORDINARY, &[TAR, TAR]), r#"{"os":"linux","architecture":"amd64"}"#),
+            Ok(Content::Foreign)
+        );
+        let two =
+            content(manifest("application/vnd.wasm.config.v0+json", &["application/wasm", "application/wasm"]), "");
         assert_eq!(two, Err("it has 2 Wasm layers where one is allowed".to_owned()));
         assert!(content(manifest("application/vnd.wasm.config.v0+json", &[TAR]), "").is_err());
     }

@@ -1,18 +1,20 @@
 //! Talking to registries: credentials, plain HTTP, bounds, and digests computed here.
 
+mod explain;
+
 use std::net::IpAddr;
 
 use futures::StreamExt as _;
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
-use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
 use oci_client::manifest::OciDescriptor;
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
-use sampan_runtime::{Credentials, Error, ImagePull, Result};
+use sampan_runtime::{Credentials, ImagePull, Result};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::Mutex;
 
+use self::explain::is_refusal;
 use super::manifest::{ACCEPTED, Raw};
 use super::store::{digest_of, format_digest};
 use super::{bad, unavailable};
@@ -39,9 +41,12 @@ impl Registries {
     /// A client for one pull. Not kept for the next: it remembers tokens, and the next may have other credentials.
     pub(super) fn connect(&self, image: &ImagePull) -> Result<Registry> {
         let (address, credentials) = self.resolve(image);
-        let reference: Reference = address
-            .parse()
-            .map_err(|error| bad(&image.reference, format!("it is not a valid image name: {error}; use HOST/NAME:TAG or HOST/NAME@sha256:DIGEST")))?;
+        let reference: Reference = address.parse().map_err(|error| {
+            bad(
+                &image.reference,
+                format!("it is not a valid image name: {error}; use HOST/NAME:TAG or HOST/NAME@sha256:DIGEST"),
+            )
+        })?;
         let host = reference.resolve_registry().to_owned();
         let plain = is_loopback(&host) || self.plain_http.iter().chain(&image.plain_http).any(|name| *name == host);
         let mut candidates: Vec<_> = credentials
@@ -51,7 +56,10 @@ impl Registries {
             .collect();
         candidates.push(RegistryAuth::Anonymous);
         let protocol = if plain { ClientProtocol::Http } else { ClientProtocol::Https };
-        let attempts = candidates.into_iter().rev().map(|credentials| Attempt { client: self.client(protocol.clone()), credentials });
+        let attempts = candidates
+            .into_iter()
+            .rev()
+            .map(|credentials| Attempt { client: self.client(protocol.clone()), credentials });
         Ok(Registry {
             attempts: Mutex::new(attempts.collect()),
             name: image.reference.clone(),
@@ -62,7 +70,10 @@ impl Registries {
 
     /// Where the image really is, and what may be shown there: a mirror's own credentials go before the pod's.
     fn resolve(&self, image: &ImagePull) -> (String, Vec<Credentials>) {
-        let mirror = self.mirrors.iter().find_map(|mirror| Some((mirror, image.reference.strip_prefix(&mirror.host)?.strip_prefix('/')?)));
+        let mirror = self
+            .mirrors
+            .iter()
+            .find_map(|mirror| Some((mirror, image.reference.strip_prefix(&mirror.host)?.strip_prefix('/')?)));
         match mirror {
             Some((mirror, name)) => (format!("{}/{name}", mirror.endpoint.registry), vec![mirror.endpoint.clone()]),
             None => (image.reference.clone(), image.credentials.clone()),
@@ -112,13 +123,19 @@ impl Registry {
 
     /// The manifest the image names, or another of the same image by digest.
     pub(super) async fn manifest(&self, digest: Option<&str>, limit: u64) -> Result<Raw> {
-        let reference = digest.map_or_else(|| self.reference.clone(), |digest| self.reference.clone_with_digest(digest.to_owned()));
+        let reference =
+            digest.map_or_else(|| self.reference.clone(), |digest| self.reference.clone_with_digest(digest.to_owned()));
         // The client bounds silence, not the whole: a registry must not drip for ever.
         let patience = self.limits.registry_timeout * 4;
         let bytes = tokio::time::timeout(patience, self.authorized_manifest(&reference)).await;
-        let bytes = bytes.map_err(|_| self.pull_error(format!("the registry took longer than {} s; try again later", patience.as_secs())))??;
+        let bytes = bytes.map_err(|_| {
+            self.pull_error(format!("the registry took longer than {} s; try again later", patience.as_secs()))
+        })??;
         if bytes.len() as u64 > limit {
-            return Err(bad(&self.name, format!("its manifest has {} bytes, more than the limit of {limit}", bytes.len())));
+            return Err(bad(
+                &self.name,
+                format!("its manifest has {} bytes, more than the limit of {limit}", bytes.len()),
+            ));
         }
         let actual = digest_of(&bytes);
         match reference.digest() {
@@ -130,7 +147,8 @@ impl Registry {
     async fn authorized_manifest(&self, reference: &Reference) -> Result<bytes::Bytes> {
         let mut attempts = self.attempts.lock().await;
         loop {
-            let Attempt { client, credentials } = attempts.last().cloned().expect("the last attempt is never taken away");
+            let Attempt { client, credentials } =
+                attempts.last().cloned().expect("the last attempt is never taken away");
             match client.pull_manifest_raw(reference, &credentials, &ACCEPTED).await {
                 Ok((bytes, _)) => return Ok(bytes),
                 Err(error) if attempts.len() > 1 && is_refusal(&error) => drop(attempts.pop()),
@@ -143,12 +161,17 @@ impl Registry {
     pub(super) async fn blob(&self, fetch: &Fetch<'_>, out: &mut (impl AsyncWrite + Unpin)) -> Result<()> {
         let Fetch { digest, limit } = *fetch;
         if !is_sha256(digest) {
-            return Err(bad(&self.name, format!("its manifest names a blob by {digest:?}, which is not a sha256 digest")));
+            return Err(bad(
+                &self.name,
+                format!("its manifest names a blob by {digest:?}, which is not a sha256 digest"),
+            ));
         }
         let descriptor = OciDescriptor { digest: digest.to_owned(), ..OciDescriptor::default() };
-        let Attempt { client, credentials } = self.attempts.lock().await.last().cloned().expect("the last attempt is never taken away");
+        let Attempt { client, credentials } =
+            self.attempts.lock().await.last().cloned().expect("the last attempt is never taken away");
         client.store_auth_if_needed(self.reference.resolve_registry(), &credentials).await;
-        let mut stream = client.pull_blob_stream(&self.reference, &descriptor).await.map_err(|error| self.explain(error))?.stream;
+        let mut stream =
+            client.pull_blob_stream(&self.reference, &descriptor).await.map_err(|error| self.explain(error))?.stream;
         let (mut hash, mut length) = (Sha256::new(), 0_u64);
         while let Some(piece) = stream.next().await {
             let piece = piece.map_err(|error| self.explain_stream(digest, &error))?;
@@ -162,74 +185,19 @@ impl Registry {
         let actual = format_digest(hash);
         if actual == digest { Ok(()) } else { Err(self.lie(digest, &actual)) }
     }
-
-    fn explain(&self, error: OciDistributionError) -> Error {
-        match error {
-            OciDistributionError::DigestError(DigestError::VerificationError { expected, actual }) => self.lie(&expected, &actual),
-            OciDistributionError::ImageManifestNotFoundError(_) => self.pull_error("the registry has no such image; check name and tag".to_owned()),
-            OciDistributionError::ServerError { code: 404, .. } => self.pull_error("the registry has no such image; check name and tag".to_owned()),
-            OciDistributionError::RegistryError { envelope, .. } if not_found(&envelope.errors) => {
-                self.pull_error("the registry has no such image; check name and tag".to_owned())
-            }
-            error if is_refusal(&error) => {
-                self.pull_error(format!("the registry refuses it ({error}); check the pull secrets of the pod and its service account"))
-            }
-            error => self.pull_error(format!("{}; is the registry up and its name right?", with_sources(&error))),
-        }
-    }
-
-    /// The client checks digests too, and says so in the middle of a stream.
-    fn explain_stream(&self, digest: &str, error: &std::io::Error) -> Error {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<DigestError>()) {
-            Some(DigestError::VerificationError { expected, actual }) => self.lie(expected, actual),
-            _ => self.pull_error(format!("blob {digest}: {}", with_sources(error))),
-        }
-    }
-
-    fn lie(&self, expected: &str, actual: &str) -> Error {
-        bad(&self.name, format!("the registry sent content with digest {actual} for {expected}; it is damaged or was tampered with"))
-    }
-
-    fn pull_error(&self, message: String) -> Error {
-        Error::Pull { image: self.name.clone(), message }
-    }
-}
-
-fn is_refusal(error: &OciDistributionError) -> bool {
-    match error {
-        OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => true,
-        OciDistributionError::ServerError { code, .. } => matches!(code, 401 | 403),
-        OciDistributionError::RegistryError { envelope, .. } => {
-            envelope.errors.iter().any(|error| matches!(error.code, OciErrorCode::Denied | OciErrorCode::Unauthorized))
-        }
-        _ => false,
-    }
-}
-
-fn not_found(errors: &[oci_client::errors::OciError]) -> bool {
-    errors.iter().any(|error| matches!(error.code, OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown | OciErrorCode::NotFound))
-}
-
-/// An error with what caused it, which is where the reason stands.
-fn with_sources(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 fn is_sha256(digest: &str) -> bool {
-    digest.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|digit| digit.is_ascii_hexdigit() && !digit.is_ascii_uppercase()))
+    digest.strip_prefix("sha256:").is_some_and(|hex| {
+        hex.len() == 64 && hex.bytes().all(|digit| digit.is_ascii_hexdigit() && !digit.is_ascii_uppercase())
+    })
 }
 
 fn is_loopback(registry: &str) -> bool {
-    let host = registry.rsplit_once(':').filter(|(_, port)| port.bytes().all(|digit| digit.is_ascii_digit())).map_or(registry, |(host, _)| host);
+    let host = registry
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|digit| digit.is_ascii_digit()))
+        .map_or(registry, |(host, _)| host);
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }

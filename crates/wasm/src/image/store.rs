@@ -50,8 +50,9 @@ impl Store {
         let _ = std::fs::remove_dir_all(directory.join("incoming"));
         std::fs::create_dir_all(directory.join("incoming"))?;
         let images = match std::fs::read(directory.join("index.json")) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|error| io::Error::other(format!("{} cannot be read: {error}", directory.join("index.json").display())))?,
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                io::Error::other(format!("{} cannot be read: {error}", directory.join("index.json").display()))
+            })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(error),
         };

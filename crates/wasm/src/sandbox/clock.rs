@@ -1,7 +1,10 @@
 //! The sandbox process's wall clock: for log lines and the times in statuses. The one place that reads it.
 
 /// Now.
-#[allow(clippy::disallowed_methods, reason = "the entry of a process of its own; nothing above could hand a clock down")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the entry of a process of its own; nothing above could hand a clock down"
+)]
 pub(crate) fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }

@@ -124,7 +124,11 @@ impl Code {
     }
 
     /// An instance in a store of its own. A full pool is no error: memory is then mapped on demand.
-    pub(crate) async fn instantiate(&self, placement: Placement, guest: impl Fn() -> wasmtime::Result<Guest>) -> Result<Instantiated, Failed> {
+    pub(crate) async fn instantiate(
+        &self,
+        placement: Placement,
+        guest: impl Fn() -> wasmtime::Result<Guest>,
+    ) -> Result<Instantiated, Failed> {
         if placement == Placement::OnDemand || self.unfit.load(Ordering::Relaxed) {
             return self.instantiate_in(Placement::OnDemand, guest()).await;
         }
@@ -141,7 +145,10 @@ impl Code {
     }
 
     /// A core module and its `_start`.
-    pub(crate) async fn instantiate_module(&self, guest: impl Fn() -> wasmtime::Result<Guest>) -> Result<(Store<Guest>, TypedFunc<(), ()>), Failed> {
+    pub(crate) async fn instantiate_module(
+        &self,
+        guest: impl Fn() -> wasmtime::Result<Guest>,
+    ) -> Result<(Store<Guest>, TypedFunc<(), ()>), Failed> {
         let linked = self.codes.linked_module(&self.path).map_err(Failed::before)?;
         let mut store = limited(linked.module().engine(), guest().map_err(Failed::before)?);
         let instance = match linked.instantiate_async(&mut store).await {
@@ -152,7 +159,11 @@ impl Code {
         Ok((store, start))
     }
 
-    async fn instantiate_in(&self, placement: Placement, guest: wasmtime::Result<Guest>) -> Result<Instantiated, Failed> {
+    async fn instantiate_in(
+        &self,
+        placement: Placement,
+        guest: wasmtime::Result<Guest>,
+    ) -> Result<Instantiated, Failed> {
         let mut store = guest.and_then(|guest| self.store(placement, guest)).map_err(Failed::before)?;
         let linked = self.linked(placement).map_err(Failed::before)?;
         match linked.instantiate_async(&mut store).await {
@@ -193,9 +204,10 @@ impl Failed {
 
 /// Says what to do when the kernel allows no more mappings: each instance takes six or seven.
 fn explain(error: wasmtime::Error) -> wasmtime::Error {
-    let out_of_maps = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|cause| {
-        cause.raw_os_error() == Some(rustix::io::Errno::NOMEM.raw_os_error())
-    });
+    let out_of_maps = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.raw_os_error() == Some(rustix::io::Errno::NOMEM.raw_os_error()));
     if !out_of_maps {
         return error;
     }

@@ -54,7 +54,8 @@ impl Container {
         let config = &create.config;
         let Parts { code, share, directory } = parts;
         let pod = PodAddress::new(&sandbox.network).map_err(Failure::Invalid)?;
-        let preopens = super::mounts::prepare(&config.mounts, &directory).map_err(|message| invalid(&config.name, &message))?;
+        let preopens =
+            super::mounts::prepare(&config.mounts, &directory).map_err(|message| invalid(&config.name, &message))?;
         Ok(Container {
             code,
             pod,
@@ -90,8 +91,9 @@ impl Container {
         }
         for preopen in &self.preopens {
             let permissions = if preopen.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
-            wasi.preopened_dir(&preopen.source, &preopen.target, permissions)
-                .map_err(|error| error.context(format!("failed to open {} for mounting at {}", preopen.source.display(), preopen.target)))?;
+            wasi.preopened_dir(&preopen.source, &preopen.target, permissions).map_err(|error| {
+                error.context(format!("failed to open {} for mounting at {}", preopen.source.display(), preopen.target))
+            })?;
         }
         let pod = self.pod;
         wasi.allow_tcp(true).allow_udp(true).allow_ip_name_lookup(true);

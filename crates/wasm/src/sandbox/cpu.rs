@@ -68,7 +68,14 @@ impl Share {
     /// Runs a guest's future under this share.
     pub(crate) fn run<F: Future>(self: &Arc<Self>, guest: F) -> Metered<F> {
         let wake = Arc::new(WakeNote::default());
-        Metered { guest: Box::pin(guest), share: self.clone(), turn: Turn::default(), pause: None, waker: wake.clone().into(), wake }
+        Metered {
+            guest: Box::pin(guest),
+            share: self.clone(),
+            turn: Turn::default(),
+            pause: None,
+            waker: wake.clone().into(),
+            wake,
+        }
     }
 
     fn charge(&self, used: Duration) {
@@ -221,9 +228,11 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
     async fn a_limit_binds_and_weights_divide_what_is_contended() {
         let cpus = Cpus::new(1, Ticker::start().unwrap());
-        let (heavy, light, limited) = (cpus.share(Some(300), None), cpus.share(Some(100), None), cpus.share(Some(1000), Some(100)));
+        let (heavy, light, limited) =
+            (cpus.share(Some(300), None), cpus.share(Some(100), None), cpus.share(Some(1000), Some(100)));
         let stop = Arc::default();
-        let tasks: Vec<_> = [&heavy, &light, &limited].map(|share| tokio::spawn(share.run(spin(Arc::clone(&stop))))).into();
+        let tasks: Vec<_> =
+            [&heavy, &light, &limited].map(|share| tokio::spawn(share.run(spin(Arc::clone(&stop))))).into();
         tokio::time::sleep(Duration::from_secs(2)).await;
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         futures::future::join_all(tasks).await;

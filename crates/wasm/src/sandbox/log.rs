@@ -153,7 +153,11 @@ impl State {
 fn write_batch(file: &mut RotatingFile, batch: &[u8], dropped: u64) -> u64 {
     if dropped > 0 {
         let mut line = Vec::new();
-        Lines::default().note(&format!("sampan: {dropped} log lines were lost, the disk did not take them"), super::clock::now, &mut line);
+        Lines::default().note(
+            &format!("sampan: {dropped} log lines were lost, the disk did not take them"),
+            super::clock::now,
+            &mut line,
+        );
         if file.write(&line).is_err() {
             return dropped + count_lines(batch);
         }

@@ -29,15 +29,21 @@ pub(crate) fn prepare(mounts: &[Mount], own: &Path) -> Result<Vec<Preopen>, Stri
         }
         let metadata = fs::metadata(&mount.source).map_err(|error| failed(mount, &error))?;
         if metadata.is_dir() {
-            preopens.push(Preopen { source: mount.source.clone(), target: target.to_owned(), read_only: mount.read_only });
+            preopens.push(Preopen {
+                source: mount.source.clone(),
+                target: target.to_owned(),
+                read_only: mount.read_only,
+            });
         } else {
-            let parent = mount.target.parent().unwrap_or(Path::new("/"));
+            let parent = mount.target.parent().unwrap_or_else(|| Path::new("/"));
             files.entry(utf8(parent)?.to_owned()).or_default().push(mount);
         }
     }
     for (index, (target, mounts)) in files.into_iter().enumerate() {
         if preopens.iter().any(|preopen| preopen.target == target) {
-            return Err(format!("a file cannot be mounted into {target}, which is a mount itself; mount it into another directory"));
+            return Err(format!(
+                "a file cannot be mounted into {target}, which is a mount itself; mount it into another directory"
+            ));
         }
         let source = own.join(format!("files-{index}"));
         fs::create_dir_all(&source).map_err(|error| format!("failed to make {}: {error}", source.display()))?;

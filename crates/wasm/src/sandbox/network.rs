@@ -34,7 +34,11 @@ impl PodAddress {
     /// What binding `address` means: all addresses of the pod are one, and so is its loopback.
     pub(crate) fn bind(&self, address: SocketAddr) -> SocketAddr {
         let own = address.ip().is_unspecified() || is_localhost(address.ip());
-        if !self.host && own && same_family(address.ip(), self.ip) { SocketAddr::new(self.ip, address.port()) } else { address }
+        if !self.host && own && same_family(address.ip(), self.ip) {
+            SocketAddr::new(self.ip, address.port())
+        } else {
+            address
+        }
     }
 
     /// What connecting to `address` means: localhost is the pod itself, not the node.

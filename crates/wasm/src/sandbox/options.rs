@@ -30,13 +30,19 @@ impl Options {
     }
 }
 
-fn number<T>(annotations: &BTreeMap<String, String>, name: &str, default: T, range: std::ops::RangeInclusive<T>) -> Result<T, String>
+fn number<T>(
+    annotations: &BTreeMap<String, String>,
+    name: &str,
+    default: T,
+    range: std::ops::RangeInclusive<T>,
+) -> Result<T, String>
 where
     T: FromStr + PartialOrd + std::fmt::Display,
 {
     let Some(text) = annotations.get(name) else { return Ok(default) };
     let number = text.parse().ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| format!("annotation {name}: {text:?} is not a number from {} to {}", range.start(), range.end()))
+    number
+        .ok_or_else(|| format!("annotation {name}: {text:?} is not a number from {} to {}", range.start(), range.end()))
 }
 
 #[cfg(test)]
@@ -47,8 +53,14 @@ mod tests {
     fn an_annotation_that_makes_no_sense_is_named() {
         let options = |value: &str| Options::new(&BTreeMap::from([(REUSE.to_owned(), value.to_owned())]));
         assert_eq!(options("100").unwrap().instance_reuse, 100);
-        assert_eq!(options("many").unwrap_err(), "annotation sampan.dev/instance-reuse: \"many\" is not a number from 1 to 1000000");
-        assert_eq!(options("0").unwrap_err(), "annotation sampan.dev/instance-reuse: \"0\" is not a number from 1 to 1000000");
+        assert_eq!(
+            options("many").unwrap_err(),
+            "annotation sampan.dev/instance-reuse: \"many\" is not a number from 1 to 1000000"
+        );
+        assert_eq!(
+            options("0").unwrap_err(),
+            "annotation sampan.dev/instance-reuse: \"0\" is not a number from 1 to 1000000"
+        );
         assert_eq!(Options::new(&BTreeMap::new()).unwrap().instance_reuse, 1);
     }
 }

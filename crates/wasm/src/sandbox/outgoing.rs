@@ -36,11 +36,19 @@ type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(http::Response<WasiBody>, Io), Error>;
 
 impl WasiHttpHooks for Outgoing {
-    fn send_request(&mut self, request: http::Request<WasiBody>, options: Option<RequestOptions>, _: Io) -> Box<dyn Future<Output = Sent> + Send> {
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Io,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
         Box::new(send(self.pod, request, options.unwrap_or_default()))
     }
 
-    fn p2_error_from_hyper(&mut self, error: &hyper::Error) -> wasmtime_wasi_http::p2::bindings::http::types::ErrorCode {
+    fn p2_error_from_hyper(
+        &mut self,
+        error: &hyper::Error,
+    ) -> wasmtime_wasi_http::p2::bindings::http::types::ErrorCode {
         tracing::debug!(%error, "outgoing request failed");
         wasmtime_wasi_http::p2::bindings::http::types::ErrorCode::HttpProtocolError
     }
@@ -48,7 +56,8 @@ impl WasiHttpHooks for Outgoing {
 
 async fn send(pod: PodAddress, mut request: http::Request<WasiBody>, options: RequestOptions) -> Sent {
     let patience = options.connect_timeout.unwrap_or(DEFAULT_TIMEOUT);
-    let stream = timeout(patience, connect(pod, request.uri())).await.map_err(|_: Elapsed| Error::ConnectionTimeout)??;
+    let stream =
+        timeout(patience, connect(pod, request.uri())).await.map_err(|_: Elapsed| Error::ConnectionTimeout)??;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     *request.uri_mut() = origin_form(request.uri());
     // Driven by a task of its own: the guest may wait for the response while it still sends the body.
@@ -162,7 +171,10 @@ impl http_body::Body for Patient {
     type Data = bytes::Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<Result<http_body::Frame<Self::Data>, Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Self::Data>, Error>>> {
         use std::task::Poll;
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             let again = tokio::time::Instant::now() + self.between;

@@ -55,7 +55,8 @@ impl Pods {
     pub(crate) fn everything(&self) -> (Vec<SandboxConfig>, Vec<ContainerStatus>) {
         let pods = self.pods.lock();
         let configs = pods.values().map(|pod| pod.config.clone()).collect();
-        let statuses = pods.values().flat_map(|pod| pod.containers.values()).map(|container| container.status()).collect();
+        let statuses =
+            pods.values().flat_map(|pod| pod.containers.values()).map(|container| container.status()).collect();
         (configs, statuses)
     }
 
@@ -132,7 +133,11 @@ impl Pods {
     }
 
     /// Runs a container's supervision to its end in a task of its own, which ends by `killed` at the latest.
-    fn run(self: &Arc<Self>, container: Arc<Container>, supervise: impl Future<Output = sampan_runtime::Exit> + Send + 'static) {
+    fn run(
+        self: &Arc<Self>,
+        container: Arc<Container>,
+        supervise: impl Future<Output = sampan_runtime::Exit> + Send + 'static,
+    ) {
         let pods = self.clone();
         tokio::spawn(async move {
             let exit = supervise.await;

@@ -42,3 +42,21 @@ async fn call(container: &Container, interface: &str, function: &str) -> wasmtim
     let (answer,) = function.call_async(&mut store, ()).await?;
     Ok(answer)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::artifact::Artifact;
+
+    #[test]
+    fn the_interface_is_the_one_in_the_wit_directory() {
+        let mut resolve = wit_parser::Resolve::default();
+        let package = resolve.push_str("probe.wit", include_str!("../../../../wit/probe.wit")).unwrap();
+        let world = resolve.select_world(&[package], Some("probed")).unwrap();
+        let exports: Vec<_> = resolve.worlds[world].exports.keys().map(|key| resolve.name_world_key(key)).collect();
+        let artifact = Artifact::new(Vec::new(), &[exports[0].clone(), "wasi:cli/run@0.2.0".to_owned()]).unwrap();
+        assert_eq!(artifact.probe.as_ref(), Some(&exports[0]));
+        let interface = resolve.packages[package].interfaces["probe"];
+        let functions: Vec<_> = resolve.interfaces[interface].functions.keys().map(String::as_str).collect();
+        assert_eq!(functions, ["live", "ready"]);
+    }
+}

@@ -79,7 +79,10 @@ impl Service {
             Ok(Ok(Err(failure))) => self.failed(&method, &path, failure),
             Ok(Err(_)) => response::text(StatusCode::SERVICE_UNAVAILABLE, "the container is being stopped"),
             Err(_) => {
-                self.container.log.note(&format!("sampan: {method} {path}: no response within {} s", self.container.options.request_timeout.as_secs()));
+                self.container.log.note(&format!(
+                    "sampan: {method} {path}: no response within {} s",
+                    self.container.options.request_timeout.as_secs()
+                ));
                 response::text(StatusCode::GATEWAY_TIMEOUT, "the component did not respond in time")
             }
         }
@@ -88,13 +91,18 @@ impl Service {
     fn failed(&self, method: &http::Method, path: &str, failure: Failure) -> Response<WasiBody> {
         let log = &self.container.log;
         match failure {
-            Failure::Refused(message) => log.note(&format!("sampan: {method} {path}: the component returned an error: {message}")),
+            Failure::Refused(message) => {
+                log.note(&format!("sampan: {method} {path}: the component returned an error: {message}"))
+            }
             Failure::Trapped(message) => log.note(&format!("sampan: {method} {path}: {message}")),
             Failure::OutOfMemory(denied) => {
                 let exit = outcome::out_of_memory(denied);
                 log.note(&format!("sampan: {method} {path}: {}", exit.message));
                 if !denied.alone() {
-                    return response::text(StatusCode::SERVICE_UNAVAILABLE, "the container's memory is in use by other requests");
+                    return response::text(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "the container's memory is in use by other requests",
+                    );
                 }
                 // One is enough, and a second one changes nothing.
                 let _ = self.broken.try_send(exit);
@@ -112,7 +120,12 @@ type Responder = oneshot::Sender<Result<Response<WasiBody>, Failure>>;
 
 impl Task {
     /// The permit is given back with the guest's end, not with the response's beginning.
-    fn spawn(service: Arc<Service>, permit: OwnedSemaphorePermit, request: Request<Incoming>, responder: Responder) -> Self {
+    fn spawn(
+        service: Arc<Service>,
+        permit: OwnedSemaphorePermit,
+        request: Request<Incoming>,
+        responder: Responder,
+    ) -> Self {
         let task = tokio::spawn(async move {
             let _permit = permit;
             let container = &service.container;
@@ -141,6 +154,9 @@ impl Drop for Task {
 
 /// Where the container listens: its first TCP port.
 fn address(container: &Container, ports: &[ContainerPort]) -> SocketAddr {
-    let port = ports.iter().find(|port| port.protocol.is_empty() || port.protocol == "TCP").map_or(DEFAULT_PORT, |port| port.port);
+    let port = ports
+        .iter()
+        .find(|port| port.protocol.is_empty() || port.protocol == "TCP")
+        .map_or(DEFAULT_PORT, |port| port.port);
     SocketAddr::new(container.pod.ip(), port)
 }

@@ -30,7 +30,11 @@ struct Shared {
 
 impl Ticker {
     pub(crate) fn start() -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { running: AtomicUsize::new(0), asleep: AtomicBool::new(false), engines: Mutex::default() });
+        let shared = Arc::new(Shared {
+            running: AtomicUsize::new(0),
+            asleep: AtomicBool::new(false),
+            engines: Mutex::default(),
+        });
         let handle = thread::Builder::new().name("ticker".into()).spawn({
             let shared = shared.clone();
             move || run(&shared)

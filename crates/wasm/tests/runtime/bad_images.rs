@@ -27,7 +27,10 @@ async fn a_registry_that_lies_about_a_layer_is_refused_with_both_digests() {
     let error = pull_error(&setting, &reference).await;
     assert!(matches!(error, Error::BadImage { .. }), "{error:?}");
     let message = error.to_string();
-    assert!(message.contains(&digest(&good)) && message.contains(&digest(&evil)) && message.contains(&reference), "{message}");
+    assert!(
+        message.contains(&digest(&good)) && message.contains(&digest(&evil)) && message.contains(&reference),
+        "{message}"
+    );
     assert_eq!(setting.runtime.image(&reference).await.unwrap(), None);
 }
 
@@ -54,7 +57,11 @@ async fn what_is_not_a_component_is_refused_with_the_reason() {
         ("empty", Vec::new(), "it is not Wasm"),
         ("future", b"\0asm\x7f\0\x7f\0".to_vec(), "unknown Wasm version"),
         ("library", wat::parse_str("(component)").unwrap(), "component exports nothing"),
-        ("reactor", wat::parse_str("(module (func (export \"handle\")))").unwrap(), "core module exports handle; it must export _start"),
+        (
+            "reactor",
+            wat::parse_str("(module (func (export \"handle\")))").unwrap(),
+            "core module exports handle; it must export _start",
+        ),
     ] {
         let error = pull_error(&setting, &setting.registry.push(name, wasm)).await;
         assert!(matches!(error, Error::BadImage { .. }), "{error:?}");
@@ -139,7 +146,11 @@ async fn an_ordinary_image_that_holds_wasm_is_run_by_its_entry_point() {
     let config = json!({"architecture": "wasm", "os": "wasip1", "config": {"Entrypoint": ["/app.wasm"], "Cmd": ["one"], "Env": ["A=b"]}});
     let config = registry.blob("compat", "application/vnd.oci.image.config.v1+json", config.to_string().into_bytes());
     let layer = registry.blob("compat", "application/vnd.oci.image.layer.v1.tar", tar.into_inner().unwrap());
-    let reference = registry.manifest("compat", "1", &json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}));
+    let reference = registry.manifest(
+        "compat",
+        "1",
+        &json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}),
+    );
     assert!(setting.runtime.accepts(&image(&reference)).await.unwrap());
     let pulled = setting.runtime.pull(&image(&reference)).await.unwrap();
     assert_eq!(pulled.command, ["/app.wasm", "one"]);

@@ -64,13 +64,20 @@ pub(crate) fn prints(stdout: &[&str], stderr: &[&str]) -> Vec<u8> {
 
 /// Prints the same line for ever.
 pub(crate) fn floods() -> Vec<u8> {
-    command(&"flood\n".repeat(100), "(loop $again (call $print (i32.const 1) (i32.const 1024) (i32.const 600)) (br $again))")
+    command(
+        &"flood\n".repeat(100),
+        "(loop $again (call $print (i32.const 1) (i32.const 1024) (i32.const 600)) (br $again))",
+    )
 }
 
 /// Waits an hour on the clock.
 pub(crate) fn sleeps() -> Vec<u8> {
-    let subscription = "(i32.store (i32.const 528) (i32.const 1)) (i64.store (i32.const 536) (i64.const 3600000000000))";
-    command("", &format!("{subscription} (drop (call $poll (i32.const 512) (i32.const 600) (i32.const 1) (i32.const 700)))"))
+    let subscription =
+        "(i32.store (i32.const 528) (i32.const 1)) (i64.store (i32.const 536) (i64.const 3600000000000))";
+    command(
+        "",
+        &format!("{subscription} (drop (call $poll (i32.const 512) (i32.const 600) (i32.const 1) (i32.const 700)))"),
+    )
 }
 
 pub(crate) fn traps() -> Vec<u8> {
@@ -95,7 +102,8 @@ pub(crate) fn allocates(bytes: u64) -> Vec<u8> {
 
 /// Prints its arguments after the first, then its environment.
 pub(crate) fn echoes() -> Vec<u8> {
-    let args = "(drop (call $args_sizes (i32.const 32) (i32.const 36))) (drop (call $args (i32.const 4096) (i32.const 8192)))
+    let args =
+        "(drop (call $args_sizes (i32.const 32) (i32.const 36))) (drop (call $args (i32.const 4096) (i32.const 8192)))
         (call $print_strings (i32.const 4100) (i32.sub (i32.load (i32.const 32)) (i32.const 1)))";
     let environ = "(drop (call $environ_sizes (i32.const 32) (i32.const 36))) (drop (call $environ (i32.const 16384) (i32.const 32768)))
         (call $print_strings (i32.const 16384) (i32.load (i32.const 32)))";
@@ -143,5 +151,19 @@ pub(crate) fn probed() -> Vec<u8> {
         (instance $probe (export "live" (func $live)) (export "ready" (func $ready)))
         (export "wasi:cli/run@0.2.0" (instance $exports))
         (export "sampan:pod/probe@0.1.0" (instance $probe)))"#;
+    wat::parse_str(text).unwrap()
+}
+
+/// A component whose `wasi:cli/run` of WASI 0.3 returns success or failure.
+pub(crate) fn returns3(ok: bool) -> Vec<u8> {
+    let text = format!(
+        r#"(component
+        (core module $m (func (export "run") (result i32) (i32.const {})))
+        (core instance $i (instantiate $m))
+        (func $run async (result (result)) (canon lift (core func $i "run")))
+        (instance $exports (export "run" (func $run)))
+        (export "wasi:cli/run@0.3.0" (instance $exports)))"#,
+        i32::from(!ok)
+    );
     wat::parse_str(text).unwrap()
 }

@@ -31,7 +31,11 @@ async fn a_trap_and_a_stack_overflow_name_the_functions() {
     setting.run("trap", guests::traps(), |_| {}).await;
     let exit = setting.exit("trap").await;
     assert_eq!(exit.code, 134);
-    assert!(exit.message.starts_with("wasm trap: wasm `unreachable` instruction executed in boom, called by"), "{}", exit.message);
+    assert!(
+        exit.message.starts_with("wasm trap: wasm `unreachable` instruction executed in boom, called by"),
+        "{}",
+        exit.message
+    );
     assert!(setting.log("trap").contains("stderr F sampan: wasm trap"), "{}", setting.log("trap"));
 
     setting.open("overflow").await;
@@ -46,7 +50,9 @@ async fn a_memory_bomb_is_oom_killed_and_its_neighbour_is_not() {
     setting.open("neighbour").await;
     setting.run("neighbour", guests::sleeps(), |_| {}).await;
     setting.open("bomb").await;
-    setting.run("bomb", guests::allocates(512 << 20), |config| config.resources.memory_limit_bytes = Some(32 << 20)).await;
+    setting
+        .run("bomb", guests::allocates(512 << 20), |config| config.resources.memory_limit_bytes = Some(32 << 20))
+        .await;
     let exit = setting.exit("bomb").await;
     assert_eq!((exit.code, exit.reason), (137, ExitReason::OomKilled));
     assert!(exit.message.contains("over its limit of 33554432"), "{}", exit.message);
@@ -135,7 +141,11 @@ async fn a_mount_that_is_missing_is_named() {
     let reference = setting.registry.push("mounts", guests::exits(0));
     let pulled = setting.runtime.pull(&sampan_runtime::ImagePull { reference, ..Default::default() }).await.unwrap();
     let mut config = setting.container("mounts", &pulled.digest);
-    config.mounts = vec![sampan_runtime::Mount { source: "/not/there".into(), target: "/data".into(), read_only: true }];
+    config.mounts =
+        vec![sampan_runtime::Mount { source: "/not/there".into(), target: "/data".into(), read_only: true }];
     let error = setting.runtime.create(config).await.unwrap_err();
-    assert_eq!(error.to_string(), "container main: failed to mount /not/there at /data: No such file or directory (os error 2)");
+    assert_eq!(
+        error.to_string(),
+        "container main: failed to mount /not/there at /data: No such file or directory (os error 2)"
+    );
 }

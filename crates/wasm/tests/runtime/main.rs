@@ -1,11 +1,15 @@
 //! The runtime as a node sees it: real registries on loopback, real sandbox processes, guests made from text.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+
 mod bad_images;
 mod conformity;
 mod guests;
+mod inside;
 mod limits;
 mod registry;
 mod restart;
-mod serving;
 mod service_guest;
+mod serving;
 mod setting;
+mod socket_guest;

@@ -51,14 +51,22 @@ impl Registry {
         let config = json!({"architecture": "wasm", "os": "wasip2", "layerDigests": [digest(&wasm)]});
         let config = self.blob(name, "application/vnd.wasm.config.v0+json", config.to_string().into_bytes());
         let layer = self.blob(name, "application/wasm", wasm);
-        self.manifest(name, "1", &json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}))
+        self.manifest(
+            name,
+            "1",
+            &json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}),
+        )
     }
 
     pub(crate) fn push_container_image(&self, name: &str) -> String {
         let config = json!({"architecture": "amd64", "os": "linux", "config": {"Entrypoint": ["/bin/sh"]}});
         let config = self.blob(name, "application/vnd.oci.image.config.v1+json", config.to_string().into_bytes());
         let layer = self.blob(name, "application/vnd.oci.image.layer.v1.tar+gzip", vec![0; 64]);
-        self.manifest(name, "1", &json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}))
+        self.manifest(
+            name,
+            "1",
+            &json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}),
+        )
     }
 
     /// Stores a blob and describes it.
@@ -99,6 +107,8 @@ async fn answer(State(content): State<Arc<Content>>, request: Request) -> Respon
     }
     match content.answers.lock().get(&path).cloned() {
         Some((media_type, bytes)) => ([("content-type", media_type)], Body::from(bytes)).into_response(),
-        None => (StatusCode::NOT_FOUND, r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"unknown"}]}"#).into_response(),
+        None => {
+            (StatusCode::NOT_FOUND, r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"unknown"}]}"#).into_response()
+        }
     }
 }

@@ -31,7 +31,8 @@ async fn a_service_serves_on_without_the_agent_and_is_taken_back() {
 async fn images_and_their_code_survive_a_restart() {
     let setting = Setting::new().await;
     let reference = setting.registry.push("kept", guests::exits(3));
-    let pulled = setting.runtime.pull(&ImagePull { reference: reference.clone(), ..ImagePull::default() }).await.unwrap();
+    let pulled =
+        setting.runtime.pull(&ImagePull { reference: reference.clone(), ..ImagePull::default() }).await.unwrap();
     let setting = setting.restart().await;
     assert_eq!(setting.runtime.image(&reference).await.unwrap(), Some(pulled));
 }
@@ -56,7 +57,8 @@ async fn a_killed_sandbox_process_is_reported_with_all_it_held() {
     let exit = setting.exit("a").await;
     assert_eq!((exit.code, exit.reason), (137, ExitReason::Error));
     assert!(exit.message.contains("ended unexpectedly (signal: 9 (SIGKILL))"), "{}", exit.message);
-    let ready: Vec<_> = setting.runtime.sandboxes().await.unwrap().into_iter().map(|sandbox| (sandbox.id, sandbox.ready)).collect();
+    let ready: Vec<_> =
+        setting.runtime.sandboxes().await.unwrap().into_iter().map(|sandbox| (sandbox.id, sandbox.ready)).collect();
     assert_eq!(ready, [("a".to_owned(), false), ("b".to_owned(), true)]);
     assert!(setting.is_running("b").await);
     let error = setting.runtime.stats("a").await.unwrap_err();

@@ -49,7 +49,9 @@ async fn requests_are_answered_at_once_each_by_a_fresh_instance() {
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_are_used_again_where_the_pod_asks_for_it() {
     let setting = Setting::new().await;
-    let ip = setting.open_with("web", |config| drop(config.annotations.insert("sampan.dev/instance-reuse".into(), "3".into()))).await;
+    let ip = setting
+        .open_with("web", |config| drop(config.annotations.insert("sampan.dev/instance-reuse".into(), "3".into())))
+        .await;
     setting.run("web", service_guest::component(), |_| {}).await;
     let mut bodies = Vec::new();
     for _ in 0..4 {
@@ -70,14 +72,21 @@ async fn a_trap_is_one_requests_failure() {
     assert_eq!(status(address, "/").await, "HTTP/1.1 200 OK");
     setting.runtime.stop("web", Duration::from_secs(5)).await.unwrap();
     let log = setting.log("web");
-    assert!(log.contains("stderr F sampan: GET /trap: wasm trap: wasm `unreachable` instruction executed in boom"), "{log}");
+    assert!(
+        log.contains("stderr F sampan: GET /trap: wasm trap: wasm `unreachable` instruction executed in boom"),
+        "{log}"
+    );
     assert!(log.contains("stderr F sampan: GET /nothing: the component returned without a response"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endless_request_ends_at_its_deadline_and_others_go_on() {
     let setting = Setting::new().await;
-    let ip = setting.open_with("web", |config| drop(config.annotations.insert("sampan.dev/request-timeout-seconds".into(), "1".into()))).await;
+    let ip = setting
+        .open_with("web", |config| {
+            drop(config.annotations.insert("sampan.dev/request-timeout-seconds".into(), "1".into()))
+        })
+        .await;
     setting.run("web", service_guest::component(), |_| {}).await;
     let address = (ip, 8080).into();
     let spinning = futures::future::join_all((0..4).map(|_| status(address, "/spin")));
@@ -110,7 +119,11 @@ async fn a_port_in_use_is_a_start_error_that_names_it() {
     let status = setting.runtime.container("web").await.unwrap().unwrap();
     let ContainerState::Exited { exit, .. } = status.state else { panic!("{status:?}") };
     assert_eq!(exit.reason, ExitReason::StartError);
-    assert!(exit.message.starts_with(&format!("failed to listen on {ip}:8080: Address already in use")), "{}", exit.message);
+    assert!(
+        exit.message.starts_with(&format!("failed to listen on {ip}:8080: Address already in use")),
+        "{}",
+        exit.message
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use sampan_runtime::{
-    ContainerConfig, ContainerPort, ContainerState, DnsConfig, Exit, ImagePull, Isolation, LogConfig, NetworkAttachment, Resources,
-    Runtime, SandboxConfig,
+    ContainerConfig, ContainerPort, ContainerState, DnsConfig, Exit, ImagePull, Isolation, LogConfig,
+    NetworkAttachment, Resources, Runtime, SandboxConfig,
 };
 use sampan_wasm::{Config, Limits, WasmRuntime};
 

@@ -22,7 +22,8 @@ fn replace_tcp(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     let mut tcp = linker.instance("wasi:sockets/tcp@0.2.12")?;
     tcp.func_wrap_async(
         "[method]tcp-socket.start-bind",
-        |mut store: StoreContextMut<'_, Guest>, (socket, network, address): (Resource<TcpSocket>, Resource<Network>, IpSocketAddress)| {
+        |mut store: StoreContextMut<'_, Guest>,
+         (socket, network, address): (Resource<TcpSocket>, Resource<Network>, IpSocketAddress)| {
             Box::new(async move {
                 let guest = store.data_mut();
                 let address = guest.pod.bind(address.into()).into();
@@ -33,7 +34,8 @@ fn replace_tcp(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     )?;
     tcp.func_wrap_async(
         "[method]tcp-socket.start-connect",
-        |mut store: StoreContextMut<'_, Guest>, (socket, network, address): (Resource<TcpSocket>, Resource<Network>, IpSocketAddress)| {
+        |mut store: StoreContextMut<'_, Guest>,
+         (socket, network, address): (Resource<TcpSocket>, Resource<Network>, IpSocketAddress)| {
             Box::new(async move {
                 let result = start_connect(store.data_mut(), socket, network, address.into()).await;
                 answer::<(), ErrorCode, _>(result, SocketError::downcast)
@@ -43,14 +45,25 @@ fn replace_tcp(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 }
 
 /// Binds the pod's address first, unless the guest did: others must see where a connection comes from.
-async fn start_connect(guest: &mut Guest, socket: Resource<TcpSocket>, network: Resource<Network>, address: SocketAddr) -> Result<(), SocketError> {
+async fn start_connect(
+    guest: &mut Guest,
+    socket: Resource<TcpSocket>,
+    network: Resource<Network>,
+    address: SocketAddr,
+) -> Result<(), SocketError> {
     let address = guest.pod.connect(address);
     let source = guest.pod.source(address);
     let mut sockets = guest.sockets();
     if let Some(source) = source
         && HostTcpSocket::local_address(&mut sockets, Resource::new_borrow(socket.rep())).is_err()
     {
-        HostTcpSocket::start_bind(&mut sockets, Resource::new_borrow(socket.rep()), Resource::new_borrow(network.rep()), source.into()).await?;
+        HostTcpSocket::start_bind(
+            &mut sockets,
+            Resource::new_borrow(socket.rep()),
+            Resource::new_borrow(network.rep()),
+            source.into(),
+        )
+        .await?;
         HostTcpSocket::finish_bind(&mut sockets, Resource::new_borrow(socket.rep()))?;
     }
     HostTcpSocket::start_connect(&mut sockets, socket, network, address.into())
@@ -60,7 +73,8 @@ fn replace_udp(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     let mut udp = linker.instance("wasi:sockets/udp@0.2.12")?;
     udp.func_wrap_async(
         "[method]udp-socket.start-bind",
-        |mut store: StoreContextMut<'_, Guest>, (socket, network, address): (Resource<UdpSocket>, Resource<Network>, IpSocketAddress)| {
+        |mut store: StoreContextMut<'_, Guest>,
+         (socket, network, address): (Resource<UdpSocket>, Resource<Network>, IpSocketAddress)| {
             Box::new(async move {
                 let guest = store.data_mut();
                 let address = guest.pod.bind(address.into()).into();
@@ -82,7 +96,8 @@ fn replace_udp(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     )?;
     udp.func_wrap(
         "[method]outgoing-datagram-stream.send",
-        |mut store: StoreContextMut<'_, Guest>, (stream, mut datagrams): (Resource<udp::OutgoingDatagramStream>, Vec<udp::OutgoingDatagram>)| {
+        |mut store: StoreContextMut<'_, Guest>,
+         (stream, mut datagrams): (Resource<udp::OutgoingDatagramStream>, Vec<udp::OutgoingDatagram>)| {
             let guest = store.data_mut();
             for address in datagrams.iter_mut().filter_map(|datagram| datagram.remote_address.as_mut()) {
                 *address = guest.pod.connect((*address).into()).into();

@@ -51,10 +51,18 @@ pub(super) fn replace(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     )?;
     types.func_wrap_concurrent(
         "[method]udp-socket.send",
-        |accessor: &Accessor<Guest>, (socket, data, address): (Resource<UdpSocket>, Vec<u8>, Option<IpSocketAddress>)| {
+        |accessor: &Accessor<Guest>,
+         (socket, data, address): (Resource<UdpSocket>, Vec<u8>, Option<IpSocketAddress>)| {
             Box::pin(async move {
-                let address = address.map(|address| accessor.with(|mut store| store.get().pod.connect(address.into())).into());
-                let result = <WasiSockets as HostUdpSocketWithStore<Guest>>::send(&accessor.with_getter::<WasiSockets>(Guest::sockets), socket, data, address).await;
+                let address =
+                    address.map(|address| accessor.with(|mut store| store.get().pod.connect(address.into())).into());
+                let result = <WasiSockets as HostUdpSocketWithStore<Guest>>::send(
+                    &accessor.with_getter::<WasiSockets>(Guest::sockets),
+                    socket,
+                    data,
+                    address,
+                )
+                .await;
                 answer(result, |error| error.downcast())
             })
         },
@@ -71,7 +79,11 @@ pub(super) fn replace(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 }
 
 /// Binds the pod's address first, unless the guest did: others must see where a connection comes from.
-async fn connect(accessor: &Accessor<Guest>, socket: Resource<TcpSocket>, address: SocketAddr) -> Result<(), SocketError> {
+async fn connect(
+    accessor: &Accessor<Guest>,
+    socket: Resource<TcpSocket>,
+    address: SocketAddr,
+) -> Result<(), SocketError> {
     let address = accessor.with(|mut store| {
         let guest = store.get();
         let address = guest.pod.connect(address);
@@ -80,7 +92,12 @@ async fn connect(accessor: &Accessor<Guest>, socket: Resource<TcpSocket>, addres
         }
         Ok::<_, SocketError>(address)
     })?;
-    <WasiSockets as HostTcpSocketWithStore<Guest>>::connect(&accessor.with_getter::<WasiSockets>(Guest::sockets), socket, address.into()).await
+    <WasiSockets as HostTcpSocketWithStore<Guest>>::connect(
+        &accessor.with_getter::<WasiSockets>(Guest::sockets),
+        socket,
+        address.into(),
+    )
+    .await
 }
 
 fn bind_unless_bound(guest: &mut Guest, socket: &Resource<TcpSocket>, source: SocketAddr) -> Result<(), SocketError> {

@@ -18,7 +18,11 @@ pub(super) struct Quota {
 impl Quota {
     /// Of so many thousandths of a CPU.
     pub(super) fn new(millis: u64) -> Self {
-        Quota { per_period: Duration::from_micros(millis.max(1).saturating_mul(100)), begin: None, used: Duration::ZERO }
+        Quota {
+            per_period: Duration::from_micros(millis.max(1).saturating_mul(100)),
+            begin: None,
+            used: Duration::ZERO,
+        }
     }
 
     pub(super) fn charge(&mut self, now: Instant, used: Duration) {

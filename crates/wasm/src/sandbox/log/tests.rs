@@ -87,6 +87,7 @@ async fn a_flood_waits_for_the_disk_in_bounded_memory() {
     }
     log.finish().await;
     assert!(held_back, "the guest was never made to wait");
-    let bytes: u64 = std::fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    let bytes: u64 =
+        std::fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
     assert!(bytes <= 2 << 20, "{bytes}");
 }

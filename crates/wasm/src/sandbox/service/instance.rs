@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use parking_lot::Mutex;
 use wasmtime::{AsContextMut as _, Store};
 use wasmtime_wasi_http::handler::{Prepared, Proxy};
@@ -128,7 +128,12 @@ impl Answered {
 }
 
 /// WASI 0.2: the guest calls back with its response and goes on to write the body.
-async fn call2(store: &mut Store<Guest>, proxy: &p2::bindings::Proxy, request: Request<Incoming>, responder: &Answered) -> wasmtime::Result<()> {
+async fn call2(
+    store: &mut Store<Guest>,
+    proxy: &p2::bindings::Proxy,
+    request: Request<Incoming>,
+    responder: &Answered,
+) -> wasmtime::Result<()> {
     let request = store.data_mut().http().new_incoming_request(Scheme::Http, request)?;
     let responder = responder.clone();
     let respond = move |answer: Result<Response<WasiBody>, _>| {
@@ -139,7 +144,12 @@ async fn call2(store: &mut Store<Guest>, proxy: &p2::bindings::Proxy, request: R
 }
 
 /// WASI 0.3: the guest returns its response and goes on to produce the body.
-async fn call3(store: &mut Store<Guest>, proxy: &Proxy, request: Request<Incoming>, responder: &Answered) -> wasmtime::Result<()> {
+async fn call3(
+    store: &mut Store<Guest>,
+    proxy: &Proxy,
+    request: Request<Incoming>,
+    responder: &Answered,
+) -> wasmtime::Result<()> {
     let request = request.map(|body| body.map_err(Error::from).boxed_unsync());
     let (sender, receiver) = futures::channel::oneshot::channel();
     let prepared = Prepared::new(store.as_context_mut(), proxy, request, Guest::http, sender)?;

@@ -24,7 +24,11 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) fn bind(container: &Container) -> Result<TcpListener, String> {
     let address = address(container, &container.create.config.ports);
     listen(address).map_err(|error| {
-        let hint = if error.kind() == std::io::ErrorKind::AddrInUse { "; another container of the pod, or of the node's network, listens there" } else { "" };
+        let hint = if error.kind() == std::io::ErrorKind::AddrInUse {
+            "; another container of the pod, or of the node's network, listens there"
+        } else {
+            ""
+        };
         format!("failed to listen on {address}: {error}{hint}")
     })
 }
