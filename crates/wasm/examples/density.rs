@@ -1,6 +1,7 @@
-//! Measures many live HTTP pods: `cargo run --profile fast -p sampan-wasm --example density -- PODS [COMPONENT]`, after
+//! Measures many live HTTP pods: `cargo run --profile fast -p sampan-wasm --example density -- PODS [COMPONENT [REUSE]]`, after
 //! `cargo build --profile fast -p sampan-wasm --bins`. Prints how long pods take to start and what memory each costs, then keeps them
-//! until a line is read from standard input, for a load generator. Without COMPONENT the tests' guest is served.
+//! until a line is read from standard input, for a load generator. Without COMPONENT the tests' guest is served; REUSE is how many requests an
+//! instance answers.
 
 #![allow(
     clippy::print_stdout,
@@ -32,6 +33,7 @@ async fn main() {
     let wasm = args
         .next()
         .map_or_else(service_guest::component, |path| std::fs::read(path).expect("the component is readable"));
+    let reuse = args.next().unwrap_or_else(|| "1".to_owned());
     let directory = tempfile::tempdir().expect("a temporary directory");
     let runtime = open(directory.path()).await;
     let registry = registry::Registry::start().await;
@@ -43,7 +45,7 @@ async fn main() {
     let begin = Instant::now();
     for number in 0..pods {
         let begin = Instant::now();
-        start(&runtime, directory.path(), number, &image.digest).await;
+        start(&runtime, directory.path(), number, &image.digest, &reuse).await;
         times.push(begin.elapsed());
         if number == 0 {
             println!("first pod, its process included: {:?}", times[0]);
@@ -89,7 +91,7 @@ fn address(number: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, 99, high, low))
 }
 
-async fn start(runtime: &WasmRuntime, directory: &std::path::Path, number: u32, image: &str) {
+async fn start(runtime: &WasmRuntime, directory: &std::path::Path, number: u32, image: &str, reuse: &str) {
     let id = format!("pod-{number}");
     let sandbox = SandboxConfig {
         id: id.clone(),
@@ -100,7 +102,7 @@ async fn start(runtime: &WasmRuntime, directory: &std::path::Path, number: u32, 
         network: NetworkAttachment::Address { ip: address(number) },
         dns: DnsConfig::default(),
         labels: Default::default(),
-        annotations: Default::default(),
+        annotations: [("sampan.dev/instance-reuse".to_owned(), reuse.to_owned())].into(),
         isolation: Isolation::Namespace,
     };
     let container = ContainerConfig {

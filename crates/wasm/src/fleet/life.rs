@@ -52,8 +52,10 @@ impl Fleet {
         self.tidy(key);
     }
 
-    /// Removes a process's directory once neither process nor state is left.
+    /// Removes a process's directory once neither process nor state is left, and none is being started in it.
     pub(super) fn tidy(&self, key: &str) {
+        let starting = self.starting.lock().entry(key.to_owned()).or_default().clone();
+        let Ok(_nobody_starts) = starting.try_lock() else { return };
         let path = self.path(key);
         if !self.links.lock().contains_key(key) && StateFiles::new(path.clone()).load().is_empty() {
             let _ = std::fs::remove_dir_all(path);

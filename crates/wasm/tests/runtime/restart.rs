@@ -99,6 +99,8 @@ async fn a_process_without_pods_ends_by_itself_and_nobody_misses_it() {
     setting.open("b").await;
     setting.run("b", guests::exits(0), |_| {}).await;
     assert_eq!(setting.exit("b").await.code, 0);
+    let directory = setting.config.data_dir.join("sandboxes").join(&setting.runtime.processes()[0].name);
+    assert!(directory.join("socket").exists(), "the end of one process takes nothing from its successor");
 }
 
 #[tokio::test(flavor = "multi_thread")]
