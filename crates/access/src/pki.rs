@@ -23,7 +23,9 @@ pub use error::Error;
 pub use identity::{Identity, Pending};
 pub use pinned::{pin_of, pinned_client_config};
 pub(crate) use signer::requested_organizations;
-pub use signer::{KUBE_APISERVER_CLIENT, KUBELET_CLIENT, KUBELET_SERVING, Refused, Requested, SigningRequest, requested};
+pub use signer::{
+    KUBE_APISERVER_CLIENT, KUBELET_CLIENT, KUBELET_SERVING, Refused, Requested, SigningRequest, requested,
+};
 pub use subject::{Purpose, Subject};
 pub use tls::{Clients, ServerCertificate, client_config, provider, roots, server_config};
 pub use token_key::TokenKey;

@@ -56,15 +56,24 @@ fn first(base: Ipv4Addr) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(base) + 1)
 }
 
-fn claim(layout: &Layout, fact: &str, range: std::ops::Range<u8>, start: u16, port: u16) -> Result<(Ipv4Addr, TcpListener)> {
+fn claim(
+    layout: &Layout,
+    fact: &str,
+    range: std::ops::Range<u8>,
+    start: u16,
+    port: u16,
+) -> Result<(Ipv4Addr, TcpListener)> {
     if let Some(kept) = layout.remembered(fact) {
-        let base: Ipv4Addr = kept.parse().with_context(|| format!("the file {fact} of the data directory holds no address"))?;
-        let listener = bind(base, port).with_context(|| format!("{}:{port} is in use; stop what listens there", first(base)))?;
+        let base: Ipv4Addr =
+            kept.parse().with_context(|| format!("the file {fact} of the data directory holds no address"))?;
+        let listener =
+            bind(base, port).with_context(|| format!("{}:{port} is in use; stop what listens there", first(base)))?;
         return Ok((base, listener));
     }
     let count = u16::from(range.end - range.start);
     for step in 0..count {
-        let second = range.start + u8::try_from((start.wrapping_add(step)) % count).context("ranges are smaller than 256")?;
+        let second =
+            range.start + u8::try_from((start.wrapping_add(step)) % count).context("ranges are smaller than 256")?;
         let base = Ipv4Addr::new(127, second, 0, 0);
         if let Ok(listener) = bind(base, port) {
             layout.remember(fact, &base.to_string())?;

@@ -24,7 +24,8 @@ pub(crate) async fn run(options: Agent) -> Result<()> {
         None
     });
     let mut parts = Parts::new();
-    let membership = Membership { proxy: client.clone(), client, serving: Serving::Requested(member), registry };
+    let membership =
+        Membership { proxy: client.clone(), client, serving: Serving::Requested(Box::new(member)), registry };
     node::start(&options.node, &layout, membership, outside, &mut parts).await?;
     say_joined(&name, &options.server);
     parts.until_stopped().await

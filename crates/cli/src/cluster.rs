@@ -43,7 +43,9 @@ impl Stored {
 
     /// The same kind of object under another name.
     pub(crate) fn named(api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Self> {
-        Self::of(&serde_json::json!({"apiVersion": api_version, "kind": kind, "metadata": {"namespace": namespace, "name": name}}))
+        Self::of(
+            &serde_json::json!({"apiVersion": api_version, "kind": kind, "metadata": {"namespace": namespace, "name": name}}),
+        )
     }
 
     pub(crate) fn api(&self, client: &Client) -> Api<DynamicObject> {
@@ -51,10 +53,6 @@ impl Stored {
             Some(namespace) => Api::namespaced_with(client.clone(), namespace, &self.resource),
             None => Api::all_with(client.clone(), &self.resource),
         }
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
     }
 }
 
@@ -66,7 +64,11 @@ pub(crate) async fn fetch(client: &Client, stored: &Stored) -> Result<Option<Val
 
 pub(crate) async fn create(client: &Client, stored: &Stored, object: &Value) -> Result<()> {
     let object = serde_json::from_value(object.clone())?;
-    stored.api(client).create(&PostParams::default(), &object).await.with_context(|| format!("failed to create {stored}"))?;
+    stored
+        .api(client)
+        .create(&PostParams::default(), &object)
+        .await
+        .with_context(|| format!("failed to create {stored}"))?;
     Ok(())
 }
 
@@ -121,7 +123,9 @@ mod tests {
 
     #[test]
     fn an_object_says_where_it_is_kept() {
-        let stored = Stored::of(&json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace": "a", "name": "b"}}));
+        let stored = Stored::of(
+            &json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace": "a", "name": "b"}}),
+        );
         let stored = stored.unwrap();
         assert_eq!((stored.to_string().as_str(), stored.resource.plural.as_str()), ("deployment a/b", "deployments"));
         let error = Stored::of(&json!({"kind": "Pod"})).map(drop).unwrap_err().to_string();

@@ -24,7 +24,8 @@ pub(crate) async fn deploy(server: &Server, directory: &Path) -> Result<()> {
 }
 
 fn components(directory: &Path) -> Result<Vec<std::path::PathBuf>> {
-    let entries = std::fs::read_dir(directory).with_context(|| format!("failed to read the demo {}", directory.display()))?;
+    let entries =
+        std::fs::read_dir(directory).with_context(|| format!("failed to read the demo {}", directory.display()))?;
     let mut components: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     components.retain(|path| path.extension().is_some_and(|extension| extension == "wasm"));
     components.sort();
@@ -39,7 +40,8 @@ fn manifest(path: &Path) -> Result<Vec<Value>> {
 
 fn documents(text: &str) -> Result<Vec<Value>> {
     let documents = text.split("\n---").map(|document| document.trim_start_matches("---"));
-    let values = documents.map(|document| serde_saphyr::from_str::<Option<Value>>(document).context("a document does not parse"));
+    let values = documents
+        .map(|document| serde_saphyr::from_str::<Option<Value>>(document).context("a document does not parse"));
     values.filter_map(Result::transpose).collect()
 }
 

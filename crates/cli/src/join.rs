@@ -41,7 +41,8 @@ impl Member {
                 let token = options.token.as_deref().with_context(|| {
                     Hint("make one on the server with: sampan token create; then start with --token TOKEN".into())
                 });
-                let token: JoinToken = token.context("this machine is not a node yet and has no token to join with")?.parse()?;
+                let token: JoinToken =
+                    token.context("this machine is not a node yet and has no token to join with")?.parse()?;
                 first_join(&url, &token, layout, name, outside).await?
             }
         };
@@ -55,7 +56,11 @@ impl Member {
     }
 
     /// The certificate of the node's own API, made by the server's authority, and that authority.
-    pub(crate) async fn serving_identity(&self, name: &str, names: &[String]) -> Result<(Identity, CertificateDer<'static>)> {
+    pub(crate) async fn serving_identity(
+        &self,
+        name: &str,
+        names: &[String],
+    ) -> Result<(Identity, CertificateDer<'static>)> {
         if let Some(identity) = Identity::load(&self.layout.pki(), SERVING)?
             && !identity.needs_renewal(self.outside.clock.now())
         {
@@ -71,7 +76,8 @@ impl Member {
 
 fn kept(layout: &Layout, outside: &Outside) -> Result<Option<(CertificateDer<'static>, Identity)>> {
     let Ok(pem) = std::fs::read(layout.pki().join("ca.crt")) else { return Ok(None) };
-    let authority = CertificateDer::from_pem_slice(&pem).context("ca.crt of the data directory holds no certificate")?;
+    let authority =
+        CertificateDer::from_pem_slice(&pem).context("ca.crt of the data directory holds no certificate")?;
     let identity = Identity::load(&layout.pki(), IDENTITY)?;
     Ok(identity.filter(|identity| identity.not_after() > outside.clock.now()).map(|identity| (authority, identity)))
 }
@@ -101,7 +107,8 @@ async fn speak(
     path: &std::path::Path,
 ) -> Result<Client> {
     let authority_pem = request::pem(authority);
-    let text = kubeconfig::Kubeconfig { name: "sampan", server: url, authority_pem: &authority_pem, credentials }.to_yaml();
+    let text =
+        kubeconfig::Kubeconfig { name: "sampan", server: url, authority_pem: &authority_pem, credentials }.to_yaml();
     write_atomically(path, text.as_bytes(), 0o600)?;
     sampan_client::from_kubeconfig(path).await.with_context(|| format!("failed to use {}", path.display()))
 }
@@ -121,7 +128,9 @@ async fn recognise(url: &str, token: &JoinToken, outside: &Outside) -> Result<Ce
     let name = ServerName::try_from(host.to_owned()).with_context(|| format!("{host:?} is no host name"))?;
     let stream = tls.connect(name, socket).await;
     let stream = stream
-        .with_context(|| Hint("the token may belong to another cluster; make a new one with: sampan token create".into()))
+        .with_context(|| {
+            Hint("the token may belong to another cluster; make a new one with: sampan token create".into())
+        })
         .with_context(|| format!("{host}:{port} is not the server this token was made by"))?;
     let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let authority = shown.iter().find(|certificate| pki::pin_of(certificate).as_deref() == Some(token.pin.as_str()));

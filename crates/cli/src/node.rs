@@ -38,7 +38,7 @@ pub(crate) enum Serving {
     /// From the authority in this process.
     Authority(Arc<Authority>),
     /// From the server, asked with a signing request.
-    Requested(crate::join::Member),
+    Requested(Box<crate::join::Member>),
 }
 
 impl Serving {
@@ -46,7 +46,11 @@ impl Serving {
         Self::Authority(authority.clone())
     }
 
-    async fn identity(&self, name: &str, address: IpAddr) -> Result<(Identity, rustls::pki_types::CertificateDer<'static>)> {
+    async fn identity(
+        &self,
+        name: &str,
+        address: IpAddr,
+    ) -> Result<(Identity, rustls::pki_types::CertificateDer<'static>)> {
         let names = [name.to_owned(), address.to_string()];
         match self {
             Self::Authority(authority) => {
@@ -87,9 +91,11 @@ pub(crate) async fn start(
     let range = NodeRange::claim(layout, starting_point(layout))?;
     let address = IpAddr::V4(range.node());
     let network = LoopbackNetwork::open(layout.pod_addresses(), range.base);
-    let network = network.with_context(|| format!("failed to read the pods' addresses below {}", layout.pod_addresses().display()))?;
+    let network = network
+        .with_context(|| format!("failed to read the pods' addresses below {}", layout.pod_addresses().display()))?;
     let (identity, authority) = membership.serving.identity(&name, address).await?;
-    let tls = pki::server_config(ServerCertificate::new(&identity)?, &Clients::May(vec![authority]), outside.clock.clone())?;
+    let tls =
+        pki::server_config(ServerCertificate::new(&identity)?, &Clients::May(vec![authority]), outside.clock.clone())?;
     let api = Api {
         listener: tokio::net::TcpListener::from_std(range.listener)?,
         tls,
@@ -160,5 +166,8 @@ async fn wasm(
 /// Spreads nodes that start at once over the ranges, so that they seldom try for the same.
 fn starting_point(layout: &Layout) -> u16 {
     let path = layout.node();
-    path.as_os_str().as_encoded_bytes().iter().fold(7, |sum: u16, byte| sum.wrapping_mul(31).wrapping_add(u16::from(*byte)))
+    path.as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(7, |sum: u16, byte| sum.wrapping_mul(31).wrapping_add(u16::from(*byte)))
 }

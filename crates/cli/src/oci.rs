@@ -47,18 +47,15 @@ impl EmbeddedRegistry {
     pub(crate) async fn bind(layout: &Layout, port: u16, entropy: &dyn Entropy) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
         let listener = listener
-            .with_context(|| Hint("stop what listens there, or choose another port with --registry-port (0 takes a free one)".into()))
+            .with_context(|| {
+                Hint("stop what listens there, or choose another port with --registry-port (0 takes a free one)".into())
+            })
             .with_context(|| format!("failed to listen on 127.0.0.1:{port} for the registry"))?;
         let address = listener.local_addr()?.to_string();
         let passwords = Passwords::kept(layout, entropy)?;
         let registry = Registry::open(&layout.registry(), Arc::new(passwords.clone()), Limits::default())
             .with_context(|| format!("failed to open the registry's content below {}", layout.registry().display()))?;
         Ok(Self { listener: std::sync::Mutex::new(Some(listener)), address, registry, passwords })
-    }
-
-    /// Where it listens.
-    pub(crate) fn address(&self) -> &str {
-        &self.address
     }
 
     /// What pulls from it.

@@ -33,7 +33,10 @@ pub(crate) async fn run(options: Run) -> Result<()> {
         apply(&client, &object).await?;
     }
     match options.port {
-        None => finish(&progress, &format!("job {name} started; see its output with: kubectl -n {0} logs -f job/{name}", options.namespace)),
+        None => finish(
+            &progress,
+            &format!("job {name} started; see its output with: kubectl -n {0} logs -f job/{name}", options.namespace),
+        ),
         Some(_) => {
             ready(&client, &options.namespace, &name, &progress).await?;
             let url = url(&client, &options.namespace, &name).await?;
@@ -73,13 +76,15 @@ fn name(options: &Run) -> Result<String> {
 /// The file's name as a DNS label.
 fn from_file(file: &Path) -> String {
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_lowercase();
-    let label: String = stem.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).take(50).collect();
+    let label: String =
+        stem.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).take(50).collect();
     label.trim_matches('-').to_owned()
 }
 
 fn objects(options: &Run, name: &str, image: &str) -> Result<Vec<Value>> {
     let environment = options.environment.iter().map(|pair| {
-        let (name, value) = pair.split_once('=').with_context(|| format!("--env {pair:?} must have the form NAME=VALUE"))?;
+        let (name, value) =
+            pair.split_once('=').with_context(|| format!("--env {pair:?} must have the form NAME=VALUE"))?;
         Ok(json!({"name": name, "value": value}))
     });
     let environment = environment.collect::<Result<Vec<_>>>()?;
@@ -88,7 +93,9 @@ fn objects(options: &Run, name: &str, image: &str) -> Result<Vec<Value>> {
     let metadata = json!({"namespace": options.namespace, "name": name, "labels": labels});
     let Some(port) = options.port else {
         let pod = json!({"spec": {"restartPolicy": "Never", "containers": [container]}});
-        return Ok(vec![json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": {"template": pod}})]);
+        return Ok(vec![
+            json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": {"template": pod}}),
+        ]);
     };
     container["ports"] = json!([{"name": "http", "containerPort": port}]);
     container["readinessProbe"] = json!({"tcpSocket": {"port": "http"}, "periodSeconds": 1});
@@ -103,8 +110,10 @@ fn objects(options: &Run, name: &str, image: &str) -> Result<Vec<Value>> {
 
 async fn ready(client: &Client, namespace: &str, name: &str, progress: &ProgressBar) -> Result<()> {
     let done = tokio::time::timeout(PATIENCE, follow(client, namespace, name, progress)).await;
-    done.with_context(|| Hint(format!("see why with: kubectl -n {namespace} describe pods -l app.kubernetes.io/name={name}")))
-        .with_context(|| format!("deployment {namespace}/{name} was not ready in {} s", PATIENCE.as_secs()))?
+    done.with_context(|| {
+        Hint(format!("see why with: kubectl -n {namespace} describe pods -l app.kubernetes.io/name={name}"))
+    })
+    .with_context(|| format!("deployment {namespace}/{name} was not ready in {} s", PATIENCE.as_secs()))?
 }
 
 async fn follow(client: &Client, namespace: &str, name: &str, progress: &ProgressBar) -> Result<()> {
@@ -128,7 +137,8 @@ async fn follow(client: &Client, namespace: &str, name: &str, progress: &Progres
 async fn url(client: &Client, namespace: &str, name: &str) -> Result<String> {
     let service = fetch(client, &Stored::named("v1", "Service", namespace, name)?).await?;
     let service = service.with_context(|| format!("service {namespace}/{name} is gone"))?;
-    let (address, port) = (service["spec"]["clusterIP"].as_str().unwrap_or_default(), &service["spec"]["ports"][0]["port"]);
+    let (address, port) =
+        (service["spec"]["clusterIP"].as_str().unwrap_or_default(), &service["spec"]["ports"][0]["port"]);
     Ok(format!("http://{address}:{port}/"))
 }
 

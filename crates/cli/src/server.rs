@@ -145,7 +145,10 @@ fn registry_port(options: &arguments::Server, api_port: u16) -> u16 {
 
 async fn listen(port: u16, flag: &str) -> Result<TcpListener> {
     let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-    bound.with_context(|| Hint(format!("stop what listens there, or choose another port with {flag} (0 takes a free one)")))
+    bound
+        .with_context(|| {
+            Hint(format!("stop what listens there, or choose another port with {flag} (0 takes a free one)"))
+        })
         .with_context(|| format!("failed to listen on 127.0.0.1:{port}"))
 }
 
@@ -162,8 +165,13 @@ async fn open_registry(store: Arc<dyn Store>, range: &ServiceRange, outside: &Ou
 
 fn assemble(registry: Arc<Registry>, authority: &Arc<Authority>, outside: &Outside) -> Result<Arc<ApiServer>> {
     let (clock, entropy) = (outside.clock.clone(), outside.entropy.clone());
-    let tokens =
-        token::Issuer::new(authority.token_key(), token::Options::default(), registry.clone(), clock.clone(), entropy.clone());
+    let tokens = token::Issuer::new(
+        authority.token_key(),
+        token::Options::default(),
+        registry.clone(),
+        clock.clone(),
+        entropy.clone(),
+    );
     let tokens = Arc::new(tokens);
     let authorizer = Arc::new(Authorizer::new(registry.clone()));
     let admission = admission::Context {

@@ -32,8 +32,10 @@ async fn make(ttl: &str, cluster: &Cluster) -> Result<()> {
 /// The pin of the cluster's authority, which every namespace holds for its pods.
 async fn pin(client: &sampan_client::Client) -> Result<String> {
     let published = fetch(client, &Stored::named("v1", "ConfigMap", "kube-system", "kube-root-ca.crt")?).await?;
-    let published = published.context("configmap kube-system/kube-root-ca.crt is not there yet; try again in a moment")?;
+    let published =
+        published.context("configmap kube-system/kube-root-ca.crt is not there yet; try again in a moment")?;
     let pem = published["data"]["ca.crt"].as_str().context("configmap kube-system/kube-root-ca.crt holds no ca.crt")?;
-    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).context("the cluster's authority is no certificate")?;
+    let certificate =
+        CertificateDer::from_pem_slice(pem.as_bytes()).context("the cluster's authority is no certificate")?;
     pki::pin_of(&certificate).context("the cluster's authority is no certificate")
 }

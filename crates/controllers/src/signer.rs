@@ -29,8 +29,8 @@ pub struct RequestedIdentity {
     pub common_name: String,
     /// The subject's organizations, in their order.
     pub organizations: Vec<String>,
-    /// The number of alternative names: DNS names, addresses, URIs, mail addresses.
-    pub alternative_names: usize,
+    /// The alternative names: DNS names and addresses; of a name of another kind, the kind.
+    pub alternative_names: Vec<String>,
 }
 
 /// Why a request was not signed.

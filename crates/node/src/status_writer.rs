@@ -28,11 +28,15 @@ struct Entry {
     name: String,
     /// The UID the server knows the pod by: another one for a static pod's mirror.
     uid: String,
-    /// What the server has, as far as we wrote it.
+    /// What the server has, as far as we know.
     written: Arc<PodStatus>,
+    /// The pod's revision after our last write: what the watch tells of older ones is history.
+    revision: u64,
     /// What it shall have.
     wanted: Option<Arc<PodStatus>>,
     busy: bool,
+    /// The watch told of a newer pod while a write was under way: its answer is compared with what was to be written.
+    overtaken: bool,
     waiting: Vec<oneshot::Sender<()>>,
 }
 
@@ -55,8 +59,10 @@ impl StatusWriter {
             name: pod.metadata.name.clone().unwrap_or_default(),
             uid: uid.clone(),
             written: Arc::new(pod.status.clone().unwrap_or_default()),
+            revision: 0,
             wanted: None,
             busy: false,
+            overtaken: false,
             waiting: Vec::new(),
         });
         entry.wanted = Some(status);
@@ -64,6 +70,26 @@ impl StatusWriter {
             entry.busy = true;
             tokio::spawn(self.clone().write(uid));
         }
+    }
+
+    /// Compares what the server has now with what was said last, and says it again where somebody else wrote over it: the node
+    /// lifecycle controller marks pods of a silent node unready, and only the node can know that they are not (upstream's
+    /// `status_manager.needsReconcile`).
+    pub(crate) fn observe(self: &Arc<Self>, pod: &Pod, said: &Arc<PodStatus>) {
+        let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+        {
+            let mut pods = self.pods.lock();
+            let Some(entry) = pods.get_mut(uid).filter(|entry| revision(pod) > entry.revision) else { return };
+            if entry.busy {
+                entry.overtaken = true;
+                return;
+            }
+            entry.written = Arc::new(pod.status.clone().unwrap_or_default());
+            if patch::patch(&entry.written, said, &entry.uid).is_none() {
+                return;
+            }
+        }
+        self.submit(pod, said.clone());
     }
 
     /// Waits until nothing waits to be written for the pod.
@@ -95,10 +121,11 @@ impl StatusWriter {
             let answer = api.patch_status(&entry.1, &PatchParams::default(), &Patch::Strategic(patch)).await;
             drop(permit);
             match answer {
-                Ok(_) => {
+                Ok(pod) => {
                     self.written.fetch_add(1, Ordering::Relaxed);
                     backoff.succeeded();
-                    self.done(&uid, wanted);
+                    self.done(&uid, wanted.clone());
+                    self.reached(&uid, &pod, wanted);
                 }
                 // The pod is gone, or another one has its name: nobody is to hear of this one any more.
                 Err(failed) if error::is_not_found(&failed) || error::is_conflict(&failed) => self.done(&uid, wanted),
@@ -131,6 +158,17 @@ impl StatusWriter {
         Some(((entry.namespace.clone(), entry.name.clone()), wanted, patch))
     }
 
+    /// What the server answered to a write. If somebody else wrote meanwhile, what they overwrote is said once more.
+    fn reached(&self, uid: &str, pod: &Pod, said: Arc<PodStatus>) {
+        let mut pods = self.pods.lock();
+        let Some(entry) = pods.get_mut(uid) else { return };
+        entry.revision = revision(pod);
+        if std::mem::take(&mut entry.overtaken) {
+            entry.written = Arc::new(pod.status.clone().unwrap_or_default());
+            entry.wanted.get_or_insert(said);
+        }
+    }
+
     fn done(&self, uid: &str, status: Arc<PodStatus>) {
         if let Some(entry) = self.pods.lock().get_mut(uid) {
             if entry.wanted.as_ref().is_some_and(|wanted| Arc::ptr_eq(wanted, &status)) {
@@ -139,4 +177,8 @@ impl StatusWriter {
             entry.written = status;
         }
     }
+}
+
+fn revision(pod: &Pod) -> u64 {
+    pod.metadata.resource_version.as_deref().and_then(|revision| revision.parse().ok()).unwrap_or_default()
 }

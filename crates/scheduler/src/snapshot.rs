@@ -59,7 +59,7 @@ impl NodeState {
         let allocatable = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
         self.allocatable = allocatable.map(Resources::from_list).unwrap_or_default();
         let pods = allocatable.and_then(|list| sampan_meta::Quantity::parse(&list.get("pods")?.0).ok());
-        self.most_pods = pods.and_then(|pods| i64::try_from(pods.value()).ok()).unwrap_or(0);
+        self.most_pods = pods.map_or(0, |pods| pods.value());
         self.node = Some(node);
     }
 

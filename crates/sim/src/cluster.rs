@@ -50,7 +50,7 @@ impl Cluster {
     pub async fn new(seed: u64) -> Self {
         let (began, clock): (_, Arc<dyn Clock>) = (Instant::now(), Arc::new(VirtualClock::start()));
         let directory = tempfile::tempdir().expect("the machine has room for temporary files");
-        let control_plane = ControlPlane::new(seed, &clock, directory.path());
+        let control_plane = ControlPlane::prepare(seed, &clock, directory.path());
         let observed = observer::start(&control_plane.store, began);
         let control_plane = control_plane.open(seed, &clock).await;
         let faults = Faults::new(Dice::new(seed, "faults"));

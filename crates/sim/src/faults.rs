@@ -68,7 +68,7 @@ impl Faults {
         Fate {
             before: dice.millis(rates.delay_millis),
             after: dice.millis(rates.delay_millis),
-            refused: refused.or(conflict.then_some(StatusCode::CONFLICT)),
+            refused: refused.or_else(|| conflict.then_some(StatusCode::CONFLICT)),
             lost: dice.percent(rates.lost_reply),
             cut: (dice.percent(rates.cut_watch) && watches).then(|| dice.millis(30_000)),
             watches,

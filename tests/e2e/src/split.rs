@@ -28,7 +28,6 @@ impl Split {
         let server = server(directory.path(), port);
         let token = client.sampan(&["token", "create", "--ttl", "10m"]).ok().trim().to_owned();
         let mut agent = agent(directory.path(), port, Some(&token));
-        approve_serving(&client);
         agent.wait_for(READY, 60);
         let split = Self { agent, server, client, directory, port, token };
         split.kubectl("wait node/node-1 --for=condition=Ready --timeout=60s").ok();
@@ -87,16 +86,6 @@ impl Deref for Split {
     fn deref(&self) -> &Client {
         &self.client
     }
-}
-
-/// The certificate of a node's own API is approved by a person, as in every Kubernetes cluster: a node that could approve its own could
-/// pass for any server.
-fn approve_serving(client: &Client) {
-    let name = client.until("the node's request for a serving certificate", || {
-        let requests = client.field("csr", "{range .items[*]}{.spec.signerName} {.metadata.name}{\"\\n\"}{end}");
-        requests.lines().find_map(|line| line.strip_prefix("kubernetes.io/kubelet-serving ").map(str::to_owned))
-    });
-    client.kubectl(&format!("certificate approve {name}")).ok();
 }
 
 fn server(directory: &Path, port: u16) -> Process {

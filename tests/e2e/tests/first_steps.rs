@@ -4,7 +4,8 @@ use sampan_e2e::{Cluster, curl, root, sample};
 
 fn hello(cluster: &Cluster) {
     cluster.push("hello-http", &sample("hello-http").join("hello-http.wasm"));
-    let applied = cluster.kubectl_with(&["apply", "-f", &sample("hello-http").join("manifest.yaml").display().to_string()]).ok();
+    let applied =
+        cluster.kubectl_with(&["apply", "-f", &sample("hello-http").join("manifest.yaml").display().to_string()]).ok();
     assert!(applied.contains("deployment.apps/hello created"), "{applied}");
     cluster.kubectl("-n hello rollout status deploy/hello --timeout=60s").ok();
 }
@@ -19,7 +20,10 @@ fn a_deployment_is_applied_serves_scales_rolls_back_and_goes() {
     let pods = cluster.kubectl("-n hello get pods -o wide").ok();
     assert_eq!(pods.matches("1/1     Running").count(), 3, "{pods}");
     let described = cluster.kubectl("-n hello describe pods").ok();
-    assert!(described.contains("Successfully assigned hello/hello-") && described.contains("Started container hello"), "{described}");
+    assert!(
+        described.contains("Successfully assigned hello/hello-") && described.contains("Started container hello"),
+        "{described}"
+    );
 
     let address = cluster.field("-n hello service hello", "{.spec.clusterIP}");
     assert!(curl([format!("http://{address}/")]).ok().contains("Hello from a Wasm pod"));
@@ -27,7 +31,8 @@ fn a_deployment_is_applied_serves_scales_rolls_back_and_goes() {
     let port = cluster.field("-n hello service hello", "{.spec.ports[0].nodePort}");
     assert!(curl([format!("http://{node}:{port}/")]).ok().contains("Hello from a Wasm pod"));
 
-    let served: std::collections::BTreeSet<String> = (0..12).map(|_| curl([format!("http://{address}/")]).ok()).collect();
+    let served: std::collections::BTreeSet<String> =
+        (0..12).map(|_| curl([format!("http://{address}/")]).ok()).collect();
     assert_eq!(served.len(), 3, "each of the three pods answers with its name: {served:?}");
 
     cluster.kubectl("-n hello scale deploy/hello --replicas=20").ok();
@@ -37,12 +42,29 @@ fn a_deployment_is_applied_serves_scales_rolls_back_and_goes() {
     cluster.push("hello-http-next", &sample("hello-http").join("hello-http.wasm"));
     cluster.kubectl("-n hello set image deploy/hello hello=sampan.local/hello-http-next:1").ok();
     cluster.kubectl("-n hello rollout status deploy/hello --timeout=60s").ok();
-    assert_eq!(cluster.kubectl("-n hello get pods -o jsonpath={.items[*].spec.containers[0].image}").ok().matches("hello-http-next").count(), 20);
+    assert_eq!(
+        cluster
+            .kubectl("-n hello get pods -o jsonpath={.items[*].spec.containers[0].image}")
+            .ok()
+            .matches("hello-http-next")
+            .count(),
+        20
+    );
     cluster.kubectl("-n hello rollout undo deploy/hello").ok();
     cluster.kubectl("-n hello rollout status deploy/hello --timeout=60s").ok();
-    assert_eq!(cluster.field("-n hello deploy/hello", "{.spec.template.spec.containers[0].image}"), "sampan.local/hello-http:1");
+    assert_eq!(
+        cluster.field("-n hello deploy/hello", "{.spec.template.spec.containers[0].image}"),
+        "sampan.local/hello-http:1"
+    );
 
-    cluster.kubectl_with(&["delete", "-f", &sample("hello-http").join("manifest.yaml").display().to_string(), "--timeout=60s"]).ok();
+    cluster
+        .kubectl_with(&[
+            "delete",
+            "-f",
+            &sample("hello-http").join("manifest.yaml").display().to_string(),
+            "--timeout=60s",
+        ])
+        .ok();
     assert!(cluster.kubectl("get namespace hello").err().contains("not found"));
 }
 

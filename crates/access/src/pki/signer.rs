@@ -44,8 +44,8 @@ pub struct Requested {
     pub common_name: String,
     /// The subject's organizations: groups.
     pub organizations: Vec<String>,
-    /// How many alternative names there are, of whatever kind.
-    pub alternative_names: usize,
+    /// DNS names and addresses; of a name of another kind, the kind.
+    pub alternative_names: Vec<String>,
 }
 
 /// Why a request is not signed; asking again as it stands is no use. The words are upstream's where it has some.
@@ -85,7 +85,8 @@ pub fn requested(request_pem: &str) -> Result<Requested, Refused> {
     let (_, parsed) = X509CertificationRequest::from_der(&der).map_err(unreadable)?;
     CertificateSigningRequestParams::from_der(&der).map_err(unreadable)?;
     let Asked { common_name, organizations, dns_names, addresses, other_names } = Asked::of(&parsed)?;
-    let alternative_names = dns_names.len() + addresses.len() + other_names.len();
+    let other_names = other_names.into_iter().map(str::to_owned);
+    let alternative_names = dns_names.into_iter().chain(addresses).chain(other_names).collect();
     Ok(Requested { common_name, organizations, alternative_names })
 }
 

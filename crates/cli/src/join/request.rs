@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use futures::{StreamExt, pin_mut};
 use rustls::pki_types::CertificateDer;
 use sampan_access::pki::{Identity, Pending, Subject};
-use sampan_client::{Api, Client, PostParams, WatchEvent, WatchParams};
 use sampan_api::k8s::api::certificates::v1::CertificateSigningRequest;
+use sampan_client::{Api, Client, PostParams, WatchEvent, WatchParams};
 use serde_json::json;
 
 use crate::outside::Outside;
@@ -41,7 +41,13 @@ impl Signer {
     }
 }
 
-pub(super) async fn certificate(client: &Client, subject: &Subject, signer: Signer, node: &str, outside: &Outside) -> Result<Identity> {
+pub(super) async fn certificate(
+    client: &Client,
+    subject: &Subject,
+    signer: Signer,
+    node: &str,
+    outside: &Outside,
+) -> Result<Identity> {
     let pending = Pending::new(subject)?;
     let name = format!("node-csr-{}", sampan_meta::random_suffix(outside.entropy.as_ref(), 10));
     let request = json!({"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": name},
@@ -63,9 +69,13 @@ async fn signed(api: &Api<CertificateSigningRequest>, name: &str) -> Result<Stri
     let events = api.watch(&parameters, "0").await.context("failed to watch the request for a certificate")?;
     pin_mut!(events);
     while let Some(event) = events.next().await {
-        let (WatchEvent::Added(request) | WatchEvent::Modified(request)) = event.context("the watch broke off")? else { continue };
+        let (WatchEvent::Added(request) | WatchEvent::Modified(request)) = event.context("the watch broke off")? else {
+            continue;
+        };
         let status = request.status.unwrap_or_default();
-        if let Some(refusal) = status.conditions.iter().flatten().find(|condition| matches!(condition.type_.as_str(), "Denied" | "Failed")) {
+        if let Some(refusal) =
+            status.conditions.iter().flatten().find(|condition| matches!(condition.type_.as_str(), "Denied" | "Failed"))
+        {
             bail!("the server refused the certificate: {}", refusal.message.as_deref().unwrap_or("it gave no reason"));
         }
         if let Some(certificate) = status.certificate.filter(|certificate| !certificate.0.is_empty()) {

@@ -16,10 +16,13 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 /// Answers kept at most; beyond that all are forgotten.
 const MOST: usize = 1024;
 
+/// Who, which verb, which subresource of the node.
+type Question = (String, String, String);
+
 pub(super) struct BySubjectAccessReview {
     client: Client,
     node: String,
-    remembered: std::sync::Mutex<HashMap<(String, String, String), (bool, Instant)>>,
+    remembered: std::sync::Mutex<HashMap<Question, (bool, Instant)>>,
 }
 
 impl BySubjectAccessReview {
@@ -27,12 +30,12 @@ impl BySubjectAccessReview {
         Self { client, node, remembered: std::sync::Mutex::default() }
     }
 
-    fn known(&self, key: &(String, String, String)) -> Option<bool> {
+    fn known(&self, key: &Question) -> Option<bool> {
         let remembered = self.remembered.lock().expect("nobody panics while holding it");
         remembered.get(key).filter(|(_, since)| since.elapsed() < REMEMBERED).map(|(allowed, _)| *allowed)
     }
 
-    fn remember(&self, key: (String, String, String), allowed: bool) {
+    fn remember(&self, key: Question, allowed: bool) {
         let mut remembered = self.remembered.lock().expect("nobody panics while holding it");
         if remembered.len() >= MOST {
             remembered.clear();

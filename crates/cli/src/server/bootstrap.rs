@@ -17,7 +17,8 @@ const AT_ONCE: usize = 64;
 
 pub(super) async fn run(server: &Server, address: (Ipv4Addr, u16)) -> Result<()> {
     let client = server.admin();
-    let (namespaces, rest): (Vec<_>, Vec<_>) = objects().into_iter().chain(server.oci.objects()).partition(is_namespace);
+    let (namespaces, rest): (Vec<_>, Vec<_>) =
+        objects().into_iter().chain(server.oci.objects()).partition(is_namespace);
     for some in [namespaces, rest] {
         let mut written = futures::stream::iter(some).map(|object| ensure(&client, object)).buffer_unordered(AT_ONCE);
         while let Some(done) = written.next().await {

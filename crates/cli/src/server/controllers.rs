@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Context;
 use futures::future::BoxFuture;
 use sampan_access::Authority;
 use sampan_access::pki::{self, Requested, SigningRequest};
@@ -25,7 +26,9 @@ pub(super) fn start(server: &Server, parts: &mut Parts) {
     };
     let stop = parts.stop();
     parts.start("controllers", async move {
-        let controllers = Controllers::start(&options, &sampan_controllers::all());
+        // A controller whose kinds are not all served would only retry its watches for ever.
+        let table = sampan_controllers::served(&(options.client)(INFORMERS), sampan_controllers::all()).await;
+        let controllers = Controllers::start(&options, &table.context("failed to ask which kinds are served")?);
         stop.cancelled().await;
         controllers.stop().await;
         Ok(())
@@ -45,7 +48,8 @@ struct BuiltIn(Arc<Authority>);
 
 impl Signer for BuiltIn {
     fn read(&self, request: &[u8]) -> Result<RequestedIdentity, SigningError> {
-        let Requested { common_name, organizations, alternative_names } = pki::requested(text(request)?).map_err(refused)?;
+        let Requested { common_name, organizations, alternative_names } =
+            pki::requested(text(request)?).map_err(refused)?;
         Ok(RequestedIdentity { common_name, organizations, alternative_names })
     }
 

@@ -83,13 +83,30 @@ fn left_to_live(request: &CertificateSigningRequest, now: Timestamp) -> Option<D
     decided.map_or_else(|| until(created, LIFE_PENDING, now), |decided| until(decided, LIFE_DECIDED, now))
 }
 
-/// A node that asks for its own client certificate, for itself or while it joins.
+/// A node that asks for its own client certificate, for itself or while it joins; or for the certificate of its own API.
 fn permission(request: &CertificateSigningRequest, identity: &RequestedIdentity) -> Option<&'static str> {
-    if request.spec.signer_name != NODE_CLIENT || violation(request, identity).is_some() {
+    if violation(request, identity).is_some() {
         return None;
     }
     let own = request.spec.username.as_deref() == Some(&identity.common_name);
-    Some(if own { "selfnodeclient" } else { "nodeclient" })
+    match request.spec.signer_name.as_str() {
+        NODE_CLIENT if own => Some("selfnodeclient"),
+        NODE_CLIENT => Some("nodeclient"),
+        NODE_SERVING if own && identity.alternative_names.iter().all(|name| belongs_to_node(name, identity)) => {
+            Some("selfnodeserver")
+        }
+        _ => None,
+    }
+}
+
+/// Upstream leaves every serving certificate to a person, because a node could ask for somebody else's name: the API server's, say.
+/// The node's own name, and addresses of the range that only nodes use in loopback mode, can be nobody else's.
+fn belongs_to_node(name: &str, identity: &RequestedIdentity) -> bool {
+    match name.parse::<std::net::Ipv4Addr>() {
+        Ok(address) => matches!(address.octets(), [127, 64..=127, ..]),
+        Err(_) if name == "localhost" || name.split('.').next() == Some("kubernetes") => false,
+        Err(_) => identity.common_name.strip_prefix("system:node:") == Some(name),
+    }
 }
 
 /// What the signer's contract forbids about the request.
@@ -116,7 +133,7 @@ fn violation(request: &CertificateSigningRequest, identity: &RequestedIdentity) 
     if !identity.common_name.starts_with("system:node:") {
         return Some("the common name must begin with system:node:".to_owned());
     }
-    match (signer == NODE_SERVING, identity.alternative_names) {
+    match (signer == NODE_SERVING, identity.alternative_names.len()) {
         (true, 0) => Some("at least one DNS name or IP address is required".to_owned()),
         (false, 1..) => Some("alternative names are not allowed".to_owned()),
         _ => None,
@@ -128,8 +145,11 @@ pub(super) fn approved(
     permission: &str,
     now: Timestamp,
 ) -> CertificateSigningRequest {
-    let kind =
-        if permission == "selfnodeclient" { "self kubelet client certificate" } else { "kubelet client certificate" };
+    let kind = match permission {
+        "selfnodeclient" => "self kubelet client certificate",
+        "selfnodeserver" => "self kubelet serving certificate",
+        _ => "kubelet client certificate",
+    };
     let message = format!("Auto approving {kind} after SubjectAccessReview.");
     with(request, "Approved", "AutoApproved", message, now)
 }

@@ -182,6 +182,9 @@ impl Worker {
         let same = self.pod.metadata.generation == pod.metadata.generation
             && self.pod.metadata.deletion_timestamp == pod.metadata.deletion_timestamp
             && self.pod.spec == pod.spec;
+        if let Some(said) = &self.status {
+            self.context.status.observe(&pod, said);
+        }
         self.pod = pod;
         if !same {
             self.save();

@@ -24,7 +24,7 @@ pub(super) struct ControlPlane {
 
 impl ControlPlane {
     /// An empty store. The authority's keys are the one thing that does not come from the seed; nothing of them reaches an object.
-    pub(super) fn new(seed: u64, clock: &Arc<dyn Clock>, directory: &Path) -> Parts {
+    pub(super) fn prepare(seed: u64, clock: &Arc<dyn Clock>, directory: &Path) -> Parts {
         let entropy = Dice::new(seed, "authority").entropy();
         let authority = Authority::open(&directory.join("pki"), clock.clone(), entropy);
         let authority = authority.expect("an empty directory takes a new authority");

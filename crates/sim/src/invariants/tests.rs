@@ -3,6 +3,9 @@ use serde_json::{Value, json};
 
 use super::*;
 
+/// What is written, and the invariants that it breaks.
+type Row<'a> = (&'a [(&'a str, &'a str, Value)], &'a [&'a str]);
+
 /// Writes these objects one after the other and answers what each write broke, and what is unsettled at the end.
 fn history(writes: &[(&str, &str, Value)]) -> Vec<&'static str> {
     let mut world = World::default();
@@ -42,7 +45,7 @@ fn each_promise_is_seen_to_be_broken() {
         json!({ "metadata": { "uid": "d", "generation": 1 }, "spec": { "replicas": 2 }, "status": status })
     };
     let deleted = json!({ "metadata": { "deletionTimestamp": "2026-01-02T03:04:05Z" } });
-    let rows: [(&[(&str, &str, Value)], &[&str]); 9] = [
+    let rows: [Row; 9] = [
         (&[("/nodes", "a", node.clone()), ("/pods", "p", pod("a", "1"))], &[]),
         (&[("/pods", "p", pod("a", "1")), ("/pods", "p", pod("b", "1"))], &["bound_once"]),
         (&[("/nodes", "a", node), ("/pods", "p", pod("a", "1001m"))], &["room_on_nodes"]),

@@ -14,12 +14,12 @@ fn request(signer: &str, usages: &[&str], conditions: Value) -> CertificateSigni
 fn identity(
     common_name: &str,
     organization: &str,
-    alternative_names: usize,
+    alternative_names: &[&str],
 ) -> Result<RequestedIdentity, SigningError> {
     Ok(RequestedIdentity {
         common_name: common_name.to_owned(),
         organizations: vec![organization.to_owned()],
-        alternative_names,
+        alternative_names: alternative_names.iter().map(|name| (*name).to_owned()).collect(),
     })
 }
 
@@ -33,18 +33,33 @@ const USAGES: [&str; 2] = ["client auth", "digital signature"];
 fn a_nodes_own_client_certificate_is_approved_and_nobody_elses() {
     let ask =
         |signer: &str, usages: &[&str], identity| plan(&request(signer, usages, json!([])), Some(&identity), now());
-    let node = || identity("system:node:edge-1", "system:nodes", 0);
+    let node = || identity("system:node:edge-1", "system:nodes", &[]);
     let wait = Plan::Wait(Some(Duration::from_secs(86_340)));
     assert_eq!(ask(NODE_CLIENT, &USAGES, node()), Plan::Approve { permission: "selfnodeclient" });
     assert_eq!(
-        ask(NODE_CLIENT, &USAGES, identity("system:node:edge-2", "system:nodes", 0)),
+        ask(NODE_CLIENT, &USAGES, identity("system:node:edge-2", "system:nodes", &[])),
         Plan::Approve { permission: "nodeclient" }
     );
-    assert_eq!(ask(NODE_CLIENT, &USAGES, identity("admin", "system:masters", 0)), wait);
+    assert_eq!(ask(NODE_CLIENT, &USAGES, identity("admin", "system:masters", &[])), wait);
     assert_eq!(ask(NODE_CLIENT, &["server auth"], node()), wait);
-    assert_eq!(ask(NODE_CLIENT, &USAGES, identity("system:node:edge-1", "system:nodes", 1)), wait);
+    assert_eq!(ask(NODE_CLIENT, &USAGES, identity("system:node:edge-1", "system:nodes", &["edge-1"])), wait);
     assert_eq!(ask(CLIENT, &USAGES, node()), wait, "people decide about people");
     assert_eq!(ask("example.test/other", &USAGES, node()), wait);
+}
+
+#[test]
+fn a_node_gets_the_certificate_of_its_own_api_only_for_names_that_are_its_own() {
+    let ask = |common_name: &str, names: &[&str]| {
+        let request = request(NODE_SERVING, &["server auth"], json!([]));
+        plan(&request, Some(&identity(common_name, "system:nodes", names)), now())
+    };
+    let wait = Plan::Wait(Some(Duration::from_secs(86_340)));
+    assert_eq!(ask("system:node:edge-1", &["edge-1", "127.70.0.1"]), Plan::Approve { permission: "selfnodeserver" });
+    assert_eq!(ask("system:node:edge-2", &["edge-2"]), wait, "another node's");
+    assert_eq!(ask("system:node:edge-1", &["kubernetes.default.svc"]), wait, "the API server's name");
+    assert_eq!(ask("system:node:edge-1", &["localhost"]), wait, "everybody's name");
+    assert_eq!(ask("system:node:edge-1", &["edge-1", "127.0.0.1"]), wait, "the API server's address");
+    assert_eq!(ask("system:node:edge-1", &["edge-1", "10.0.0.1"]), wait, "who knows whose address");
 }
 
 #[test]
@@ -52,14 +67,17 @@ fn what_was_approved_is_signed_if_the_signer_may() {
     let ask = |signer: &str, usages: &[&str], identity| {
         plan(&request(signer, usages, condition("Approved", 1)), Some(&identity), now())
     };
-    assert_eq!(ask(NODE_CLIENT, &USAGES, identity("system:node:edge-1", "system:nodes", 0)), Plan::Sign);
-    assert_eq!(ask(CLIENT, &USAGES, identity("anna", "people", 0)), Plan::Sign);
-    assert_eq!(ask(NODE_SERVING, &["server auth"], identity("system:node:edge-1", "system:nodes", 2)), Plan::Sign);
+    assert_eq!(ask(NODE_CLIENT, &USAGES, identity("system:node:edge-1", "system:nodes", &[])), Plan::Sign);
+    assert_eq!(ask(CLIENT, &USAGES, identity("anna", "people", &[])), Plan::Sign);
+    assert_eq!(
+        ask(NODE_SERVING, &["server auth"], identity("system:node:edge-1", "system:nodes", &["edge-1", "127.70.0.1"])),
+        Plan::Sign
+    );
     assert!(matches!(
-        ask(NODE_SERVING, &["server auth"], identity("system:node:edge-1", "system:nodes", 0)),
+        ask(NODE_SERVING, &["server auth"], identity("system:node:edge-1", "system:nodes", &[])),
         Plan::Fail(_)
     ));
-    assert!(matches!(ask(CLIENT, &["server auth"], identity("anna", "people", 0)), Plan::Fail(_)));
+    assert!(matches!(ask(CLIENT, &["server auth"], identity("anna", "people", &[])), Plan::Fail(_)));
     assert!(matches!(ask(NODE_CLIENT, &USAGES, Err(SigningError::Refused("not a request".to_owned()))), Plan::Fail(_)));
 }
 
