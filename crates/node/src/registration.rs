@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sampan_api::k8s::api::core::v1::{Node, NodeStatus};
-use sampan_client::{Api, Backoff, BackoffPolicy, Client, Error, Patch, PatchParams, PostParams, ResourceExt, error};
+use sampan_client::{
+    Api, Backoff, BackoffPolicy, Client, Error, Informer, Patch, PatchParams, PostParams, ResourceExt, error,
+};
 use sampan_runtime::Runtime;
 use serde_json::json;
 
@@ -45,12 +47,22 @@ impl Facts {
 /// Registers the node and keeps it alive, for ever.
 pub(crate) async fn run(context: Arc<Context>, facts: Facts) {
     let mut backoff = Backoff::new(BackoffPolicy::WATCH, context.entropy.clone());
-    let mut report = Report { written: None };
+    let mut report = Report { written: None, overwritten: false };
     let mut lease = lease::Lease::new(&context);
+    let own = Informer::builder(Api::<Node>::all(context.client.clone()))
+        .fields(&format!("metadata.name={}", context.node_name))
+        .start(context.entropy.clone());
+    let mut changes = own.subscribe();
     let mut ticks = tokio::time::interval(HEARTBEAT);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        tokio::select! { biased;
+            _ = ticks.tick() => {}
+            Some(change) = changes.next() => match report.notices(change.new.as_deref()) {
+                true => report.overwritten = true,
+                false => continue,
+            }
+        }
         while let Err(failed) = beat(&context, &facts, &mut report, &mut lease).await {
             let why = error::message(&failed);
             tracing::warn!(node = context.node_name, why, "failed to report the node; it is tried again");
@@ -63,6 +75,16 @@ pub(crate) async fn run(context: Arc<Context>, facts: Facts) {
 /// What was reported last.
 struct Report {
     written: Option<(NodeStatus, jiff::Timestamp)>,
+    /// Somebody else changed a condition since: the node lifecycle controller, while this node was silent.
+    overwritten: bool,
+}
+
+impl Report {
+    /// Whether the server has another word than ours on a condition of ours.
+    fn notices(&self, node: Option<&Node>) -> bool {
+        let (Some((written, _)), Some(node)) = (&self.written, node) else { return false };
+        node.status.as_ref().is_some_and(|status| object::contradicts(status, written))
+    }
 }
 
 async fn beat(context: &Context, facts: &Facts, report: &mut Report, lease: &mut lease::Lease) -> Result<(), Error> {
@@ -79,10 +101,10 @@ async fn beat(context: &Context, facts: &Facts, report: &mut Report, lease: &mut
         write(&api, context, &status).await?;
         report.written = Some((status, now));
     } else if let Some((written, at)) = &report.written
-        && (!object::same(written, &status) || now.duration_since(*at) >= FULL_REPORT)
+        && (report.overwritten || !object::same(written, &status) || now.duration_since(*at) >= FULL_REPORT)
     {
         match write(&api, context, &status).await {
-            Ok(()) => report.written = Some((status, now)),
+            Ok(()) => *report = Report { written: Some((status, now)), overwritten: false },
             // Somebody deleted the node: it registers again.
             Err(failed) if error::is_not_found(&failed) => report.written = None,
             Err(failed) => return Err(failed),

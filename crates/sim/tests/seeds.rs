@@ -49,9 +49,13 @@ fn the_same_seed_takes_the_same_path() {
 }
 
 #[test]
-#[ignore = "the agent does not write a status again that somebody else has changed"]
 fn a_pod_marked_unready_while_its_node_was_cut_off_becomes_ready_again() {
     run(5).unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn a_node_marked_unknown_while_it_was_cut_off_says_at_once_that_it_is_back() {
+    run(18).unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 #[test]

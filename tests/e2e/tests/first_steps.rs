@@ -79,7 +79,9 @@ fn kubectl_finds_its_way_about() {
     assert!(explained.contains("livenessProbe") && explained.contains("imagePullPolicy"), "{explained}");
     assert!(cluster.kubectl("version").ok().contains("Server Version: v1.36"));
     assert!(cluster.kubectl("auth whoami").ok().contains("system:masters"));
-    assert!(cluster.kubectl("auth can-i list secrets --as=system:anonymous").stdout.contains("no"));
+    assert!(
+        cluster.kubectl("auth can-i list secrets --as=system:serviceaccount:default:default").stdout.contains("no")
+    );
     let configured = cluster.kubectl("create configmap settings --from-literal=a=1 -o yaml").ok();
     assert!(configured.contains("resourceVersion"), "{configured}");
     cluster.kubectl("label configmap settings tier=front").ok();

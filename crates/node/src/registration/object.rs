@@ -188,3 +188,11 @@ pub(super) fn same(one: &NodeStatus, other: &NodeStatus) -> bool {
     };
     timeless(one) == timeless(other)
 }
+
+/// Whether `server` has a condition of `ours` with another status than ours.
+pub(super) fn contradicts(server: &NodeStatus, ours: &NodeStatus) -> bool {
+    ours.conditions.iter().flatten().any(|mine| {
+        let theirs = server.conditions.iter().flatten().find(|theirs| theirs.type_ == mine.type_);
+        theirs.is_none_or(|theirs| theirs.status != mine.status)
+    })
+}
