@@ -44,6 +44,15 @@ struct Shared<T: Key> {
 pub struct Work<T: Key> {
     key: T,
     queue: WorkQueue<T>,
+    rest: Duration,
+}
+
+impl<T: Key> Work<T> {
+    /// Lets the key, if it was added again while it was worked on, come back only after this time. What is added meanwhile is taken
+    /// together: a burst of changes of a key that is dear to reconcile costs a few reconciles, not one a change.
+    pub fn rest(&mut self, rest: Duration) {
+        self.rest = rest;
+    }
 }
 
 impl<T: Key> Deref for Work<T> {
@@ -55,7 +64,8 @@ impl<T: Key> Deref for Work<T> {
 
 impl<T: Key> Drop for Work<T> {
     fn drop(&mut self) {
-        let again = self.queue.shared.state.lock().done(&self.key);
+        let rest_until = (!self.rest.is_zero()).then(|| Instant::now() + self.rest);
+        let again = self.queue.shared.state.lock().done(&self.key, rest_until);
         if again {
             self.queue.shared.changed.notify_one();
         }
@@ -145,7 +155,7 @@ impl<T: Key> WorkQueue<T> {
                 if more || earliest.is_some() {
                     self.shared.changed.notify_one();
                 }
-                return Some(Work { key, queue: self.clone() });
+                return Some(Work { key, queue: self.clone(), rest: Duration::ZERO });
             }
             wait(changed, earliest).await;
         }

@@ -2,11 +2,13 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use sampan_client::{BackoffPolicy, Client, Informers, Recorder, WorkQueue};
 use sampan_meta::{Clock, Entropy};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::controller::{Context, Controller, Failure, Key, Next};
 use crate::settings::Settings;
@@ -97,8 +99,11 @@ impl Controllers {
 
 /// One worker: takes keys until the queue ends.
 async fn work(name: &'static str, controller: &dyn Controller, queue: &WorkQueue<Key>) {
-    while let Some(key) = queue.next().await {
-        match reconcile(controller, &key).await {
+    while let Some(mut key) = queue.next().await {
+        let began = Instant::now();
+        let outcome = reconcile(controller, &key).await;
+        key.rest(rest(began.elapsed()));
+        match outcome {
             Ok(next) => {
                 queue.forget(&key);
                 if let Next::After(delay) = next {
@@ -113,6 +118,14 @@ async fn work(name: &'static str, controller: &dyn Controller, queue: &WorkQueue
     }
 }
 
+/// How long a key that keeps changing is left alone after a reconcile that took so long. A thousand pods that become ready one after
+/// another would otherwise have their Service's slices written a thousand times; a lone change never waits.
+fn rest(took: Duration) -> Duration {
+    const SHARE: u32 = 3;
+    const LONGEST: Duration = Duration::from_millis(200);
+    (took * SHARE).min(LONGEST)
+}
+
 /// Reconciles, with a panic made a failure: it ends this attempt and nothing else.
 async fn reconcile(controller: &dyn Controller, key: &Key) -> Result<Next, Failure> {
     let attempt = AssertUnwindSafe(async { controller.reconcile(key).await }).catch_unwind();
@@ -125,7 +138,7 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// A first conflict is everyday life; what fails again and again is for a person to read.
-fn report(controller: &str, key: &Key, failure: &Failure, delay: std::time::Duration, failures: u32) {
+fn report(controller: &str, key: &Key, failure: &Failure, delay: Duration, failures: u32) {
     if failure.is_conflict() && failures < 10 {
         tracing::debug!(controller, %key, ?delay, "{failure}");
     } else {

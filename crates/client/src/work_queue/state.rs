@@ -16,6 +16,8 @@ pub(super) struct State<T> {
     /// When each delayed key is due, and the same by time.
     due: HashMap<T, Instant>,
     by_time: BTreeSet<(Instant, T)>,
+    /// Delayed because they rest: adding one of them changes nothing.
+    resting: HashSet<T>,
     failures: BTreeMap<T, u32>,
     shut_down: bool,
 }
@@ -28,6 +30,7 @@ impl<T> Default for State<T> {
             processing: HashSet::new(),
             due: HashMap::new(),
             by_time: BTreeSet::new(),
+            resting: HashSet::new(),
             failures: BTreeMap::new(),
             shut_down: false,
         }
@@ -37,7 +40,10 @@ impl<T> Default for State<T> {
 impl<T: Key> State<T> {
     /// Returns whether a worker has something new to take.
     pub(super) fn add(&mut self, key: T) -> bool {
-        if self.shut_down || !self.dirty.insert(key.clone()) || self.processing.contains(&key) {
+        if self.shut_down || self.resting.contains(&key) {
+            return false;
+        }
+        if !self.dirty.insert(key.clone()) || self.processing.contains(&key) {
             return false;
         }
         self.ready.push_back(key);
@@ -66,6 +72,7 @@ impl<T: Key> State<T> {
         while self.earliest().is_some_and(|due| due <= now) {
             let (_, key) = self.by_time.pop_first().expect("an earliest key exists");
             self.due.remove(&key);
+            self.resting.remove(&key);
             self.add(key);
         }
         let key = self.ready.pop_front()?;
@@ -74,14 +81,24 @@ impl<T: Key> State<T> {
         Some(key)
     }
 
-    /// Takes a key out of a worker's hands; returns whether it is ready again at once.
-    pub(super) fn done(&mut self, key: &T) -> bool {
+    /// Takes a key out of a worker's hands. If it was added meanwhile it is ready again, at once or after its rest. Returns whether the
+    /// workers have to look again.
+    pub(super) fn done(&mut self, key: &T, rest_until: Option<Instant>) -> bool {
         self.processing.remove(key);
-        let again = self.dirty.contains(key);
-        if again {
-            self.ready.push_back(key.clone());
+        if !self.dirty.contains(key) {
+            return false;
         }
-        again
+        match rest_until {
+            None => {
+                self.ready.push_back(key.clone());
+                true
+            }
+            Some(until) => {
+                self.dirty.remove(key);
+                self.resting.insert(key.clone());
+                self.add_at(key.clone(), until)
+            }
+        }
     }
 
     pub(super) fn earliest(&self) -> Option<Instant> {
@@ -116,6 +133,7 @@ impl<T: Key> State<T> {
         self.shut_down = true;
         self.due.clear();
         self.by_time.clear();
+        self.resting.clear();
     }
 
     pub(super) fn is_shut_down(&self) -> bool {

@@ -37,6 +37,36 @@ async fn a_key_at_work_comes_back_only_when_the_work_is_done() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_changes_while_at_work_rests_and_what_comes_meanwhile_is_taken_together() {
+    let queue = queue();
+    let start = Instant::now();
+    queue.add("a");
+    let mut work = next(&queue).await;
+    work.rest(Duration::from_millis(30));
+    queue.add("a");
+    drop(work);
+    queue.add("a");
+    queue.add("other");
+    assert_eq!(*next(&queue).await, "other", "nobody else rests");
+    assert_eq!(*next(&queue).await, "a");
+    assert_eq!(start.elapsed().as_millis(), 30);
+    assert!(queue.is_idle());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_change_after_the_work_does_not_wait() {
+    let queue = queue();
+    let start = Instant::now();
+    queue.add("a");
+    let mut work = next(&queue).await;
+    work.rest(Duration::from_secs(1));
+    drop(work);
+    queue.add("a");
+    assert_eq!(*next(&queue).await, "a");
+    assert!(start.elapsed().is_zero());
+}
+
+#[tokio::test(start_paused = true)]
 async fn delayed_keys_come_when_due_and_the_earliest_delay_counts() {
     let queue = queue();
     let start = Instant::now();

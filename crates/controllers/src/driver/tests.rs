@@ -1,5 +1,4 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -124,4 +123,11 @@ fn the_table_names_each_controller_once_with_rights_it_can_use() {
     for entry in crate::all() {
         assert!(!entry.permissions.is_empty(), "{}", entry.name);
     }
+}
+
+#[test]
+fn a_key_rests_in_proportion_to_its_cost_but_never_long() {
+    assert_eq!(rest(Duration::ZERO), Duration::ZERO);
+    assert_eq!(rest(Duration::from_millis(5)), Duration::from_millis(15));
+    assert_eq!(rest(Duration::from_secs(5)), Duration::from_millis(200));
 }
