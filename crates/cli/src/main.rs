@@ -26,6 +26,10 @@ use clap::Parser;
 
 use arguments::{Arguments, Command};
 
+/// A third of what a busy server did was glibc's malloc.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match Arguments::parse() {
         // The children of the agent: no logging set-up, no runtime of ours.
