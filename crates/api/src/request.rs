@@ -195,11 +195,7 @@ pub trait StatusWriter: Send + Sync {
     ///
     /// # Errors
     /// 409 when somebody else was quicker, 404 when the object is gone, and what the store answers.
-    fn write_status<'a>(
-        &'a self,
-        resource: &'a GroupResource,
-        object: Value,
-    ) -> BoxFuture<'a, Result<Value, Status>>;
+    fn write_status<'a>(&'a self, resource: &'a GroupResource, object: Value) -> BoxFuture<'a, Result<Value, Status>>;
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@ const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-no
 
 impl Registry {
     pub(crate) async fn bootstrap(&self) -> Result<(), OpenError> {
-        for object in NAMESPACES.iter().map(|name| namespace(name)).chain(priority_classes()).chain(flowcontrol::objects()) {
+        for object in
+            NAMESPACES.iter().map(|name| namespace(name)).chain(priority_classes()).chain(flowcontrol::objects())
+        {
             self.ensure(object).await.map_err(OpenError::Bootstrap)?;
         }
         Ok(())

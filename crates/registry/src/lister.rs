@@ -42,11 +42,7 @@ impl Lister for Registry {
 }
 
 impl StatusWriter for Registry {
-    fn write_status<'a>(
-        &'a self,
-        resource: &'a GroupResource,
-        object: Value,
-    ) -> BoxFuture<'a, Result<Value, Status>> {
+    fn write_status<'a>(&'a self, resource: &'a GroupResource, object: Value) -> BoxFuture<'a, Result<Value, Status>> {
         async move {
             let resource = self.by_group(resource).ok_or_else(Status::path_not_found)?;
             let attributes = Attributes {

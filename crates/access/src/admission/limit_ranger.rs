@@ -86,8 +86,10 @@ fn complete_pod(range: &Value, pod: &mut Value) {
 
 /// Sets amounts the container has none of, and answers which.
 fn complete(container: &mut Value, list: &str, defaults: &Amounts) -> Vec<String> {
-    let missing: Vec<_> =
-        defaults.iter().filter(|(name, _)| object::get(container, &["resources", list, name.as_str()]).is_none()).collect();
+    let missing: Vec<_> = defaults
+        .iter()
+        .filter(|(name, _)| object::get(container, &["resources", list, name.as_str()]).is_none())
+        .collect();
     let mut set = Vec::new();
     for (name, amount) in missing {
         object::set(container, &["resources", list, name.as_str()], json!(amount.to_string()));

@@ -27,11 +27,12 @@ pub(super) async fn charge(context: &Context, request: &AdmissionRequest<'_>, ob
     let Some(added) = usage::added(request, object) else { return Ok(()) };
     let mut charged: Vec<String> = Vec::new();
     for _ in 0..ATTEMPTS {
-        let quotas = quotas(context, request);
-        // All of them are asked before any is charged: a write that one refuses costs nothing of the others.
+        let mut quotas = quotas(context, request);
+        quotas.retain(|quota| !charged.iter().any(|name| name == object::name(quota)));
+        // All that are left are asked before the next is charged: a write that one refuses costs nothing of the others.
         let plan = plan(request, object, &added, &quotas)?;
-        let waiting = plan.into_iter().find(|quota| !charged.iter().any(|name| name == object::name(quota)));
-        let Some(quota) = waiting.filter(|_| !request.dry_run) else { return Ok(()) };
+        let next = plan.into_iter().next().filter(|_| !request.dry_run);
+        let Some(quota) = next else { return Ok(()) };
         let name = object::name(&quota).to_owned();
         match context.writer.write_status(&resource(), quota).await {
             Ok(_) => charged.push(name),
@@ -39,7 +40,7 @@ pub(super) async fn charge(context: &Context, request: &AdmissionRequest<'_>, ob
             Err(status) => return Err(status),
         }
     }
-    let why = "Operation cannot be fulfilled on the namespace's resource quotas: others kept changing them; please try again";
+    let why = "others kept changing the resource quotas of the namespace; please try again";
     Err(Status::conflict(&request.attributes.group_resource(), object::name(object), why))
 }
 

@@ -7,10 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Context, Plugin, append, writes};
 
-const FINALIZERS: [(&str, &str); 2] = [
-    ("persistentvolumeclaims", "kubernetes.io/pvc-protection"),
-    ("persistentvolumes", "kubernetes.io/pv-protection"),
-];
+const FINALIZERS: [(&str, &str); 2] =
+    [("persistentvolumeclaims", "kubernetes.io/pvc-protection"), ("persistentvolumes", "kubernetes.io/pv-protection")];
 
 pub(super) struct StorageObjectInUseProtection;
 

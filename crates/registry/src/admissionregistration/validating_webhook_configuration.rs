@@ -48,11 +48,7 @@ impl Strategy for ValidatingWebhookConfigurationStrategy {
     }
 
     fn columns(&self) -> Vec<Column> {
-        vec![
-            Column::name(),
-            cell::number_column("Webhooks", "How many webhooks there are."),
-            cell::age_column(),
-        ]
+        vec![Column::name(), cell::number_column("Webhooks", "How many webhooks there are."), cell::age_column()]
     }
 
     fn row(&self, object: &Value, now: Timestamp) -> Vec<Cell> {

@@ -32,7 +32,9 @@ impl Demands {
 
     fn on_update(object: &Value, old: &Value) -> Self {
         let before = webhooks(old);
-        let harmless = |webhook: &Value| object::str_at(webhook, "/sideEffects").is_some_and(|effect| SIDE_EFFECTS.contains(&effect));
+        let harmless = |webhook: &Value| {
+            object::str_at(webhook, "/sideEffects").is_some_and(|effect| SIDE_EFFECTS.contains(&effect))
+        };
         let known = |webhook: &Value| review_versions(webhook).is_empty() || knows_version(webhook);
         let names: BTreeSet<&str> = before.iter().map(name).collect();
         let conditions = |webhook: &Value| webhook.get("matchConditions").cloned();

@@ -145,7 +145,11 @@ fn validate_service(errors: &mut ErrorList, object: &Value, path: &Path) {
             errors.push(field::invalid(&path.child("caBundle"), format!("{size} bytes"), why));
         }
         if unchecked {
-            errors.push(field::invalid(&path_of_unchecked, true, "local APIServices may not have insecureSkipTLSVerify"));
+            errors.push(field::invalid(
+                &path_of_unchecked,
+                true,
+                "local APIServices may not have insecureSkipTLSVerify",
+            ));
         }
         return;
     }

@@ -46,8 +46,7 @@ fn amount(owner: &Value, member: &str) -> Option<Quantity> {
 }
 
 fn validate_options(errors: &mut ErrorList, options: &[Value], default: Quantity, most: Quantity, path: &Path) {
-    let options: Vec<Quantity> =
-        options.iter().filter_map(|option| Quantity::parse(option.as_str()?).ok()).collect();
+    let options: Vec<Quantity> = options.iter().filter_map(|option| Quantity::parse(option.as_str()?).ok()).collect();
     for (index, pair) in options.windows(2).enumerate().filter(|(_, pair)| pair[0] > pair[1]) {
         let why = "values must be sorted in ascending order";
         errors.push(field::invalid(&path.index(index + 1), pair[1].to_string(), why));

@@ -138,7 +138,8 @@ fn validate_constraint(errors: &mut ErrorList, constraint: &Value, path: &Path) 
     match given("matchAttribute").or_else(|| given("distinctAttribute")) {
         Some((name, attribute)) => names::validate_fully_qualified(errors, attribute, &path.child(name)),
         None => {
-            let why = "exactly one of \"matchAttribute\" or \"distinctAttribute\" is required, but multiple fields are set";
+            let why =
+                "exactly one of \"matchAttribute\" or \"distinctAttribute\" is required, but multiple fields are set";
             errors.push(field::required(path, why));
         }
     }

@@ -66,12 +66,8 @@ fn state(object: &Value) -> String {
     let deleted = object::deletion_timestamp(object).is_some();
     let allocated = object.pointer("/status/allocation").is_some_and(Value::is_object);
     let reserved = allocated && !object::list_at(object, "/status/reservedFor").is_empty();
-    let states = [
-        (deleted, "deleted"),
-        (!allocated && !deleted, "pending"),
-        (allocated, "allocated"),
-        (reserved, "reserved"),
-    ];
+    let states =
+        [(deleted, "deleted"), (!allocated && !deleted, "pending"), (allocated, "allocated"), (reserved, "reserved")];
     let true_ones = states.iter().filter(|(holds, _)| *holds).map(|(_, state)| *state);
     true_ones.collect::<Vec<_>>().join(",")
 }

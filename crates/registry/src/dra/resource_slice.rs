@@ -61,9 +61,9 @@ impl Strategy for ResourceSliceStrategy {
     fn warnings(&self, object: &Value) -> Vec<String> {
         let driver = object::str_at(object, "/spec/driver").unwrap_or_default();
         match driver.chars().any(char::is_uppercase) {
-            true => vec![format!(
-                "spec.driver: driver names should be lowercase; {driver:?} contains uppercase characters"
-            )],
+            true => {
+                vec![format!("spec.driver: driver names should be lowercase; {driver:?} contains uppercase characters")]
+            }
             false => Vec::new(),
         }
     }

@@ -133,7 +133,8 @@ fn schema_spec((_, level, precedence, method, subjects, request): &Schema) -> Va
         }
         Request::Paths(paths) => rule["nonResourceRules"] = json!([{"verbs": ["get"], "nonResourceURLs": paths}]),
         Request::Resources(rules) => {
-            let rules = rules.iter().map(|(verbs, group, plurals, cluster)| resource_rule(verbs, group, plurals, *cluster));
+            let rules =
+                rules.iter().map(|(verbs, group, plurals, cluster)| resource_rule(verbs, group, plurals, *cluster));
             rule["resourceRules"] = rules.collect();
         }
     }

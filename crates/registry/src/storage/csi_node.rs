@@ -64,11 +64,7 @@ impl Strategy for CsiNodeStrategy {
     }
 
     fn columns(&self) -> Vec<Column> {
-        vec![
-            Column::name(),
-            cell::number_column("Drivers", "How many drivers the node has."),
-            cell::age_column(),
-        ]
+        vec![Column::name(), cell::number_column("Drivers", "How many drivers the node has."), cell::age_column()]
     }
 
     fn row(&self, object: &Value, now: Timestamp) -> Vec<Cell> {

@@ -40,11 +40,7 @@ impl Strategy for VolumeAttributesClassStrategy {
     }
 
     fn columns(&self) -> Vec<Column> {
-        vec![
-            Column::name(),
-            cell::text_column("DriverName", "The driver that applies it."),
-            cell::age_column(),
-        ]
+        vec![Column::name(), cell::text_column("DriverName", "The driver that applies it."), cell::age_column()]
     }
 
     fn row(&self, object: &Value, now: Timestamp) -> Vec<Cell> {

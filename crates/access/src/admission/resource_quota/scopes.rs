@@ -64,7 +64,8 @@ fn looks_elsewhere(pod: &Value) -> bool {
     kinds.iter().any(|kind| {
         let terms = |list: &str| object::list_at(pod, &format!("/spec/affinity/{kind}/{list}"));
         let elsewhere = |term: &Value| {
-            !object::list_at(term, "/namespaces").is_empty() || term.get("namespaceSelector").is_some_and(Value::is_object)
+            !object::list_at(term, "/namespaces").is_empty()
+                || term.get("namespaceSelector").is_some_and(Value::is_object)
         };
         terms(required).iter().any(elsewhere)
             || terms(preferred).iter().filter_map(|weighted| weighted.get("podAffinityTerm")).any(elsewhere)

@@ -11,15 +11,8 @@ use crate::admission::resources::{Amounts, amounts_at, of_pod};
 
 const COMPUTE: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 /// Kinds that are counted by their bare name as well.
-const COUNTED: [&str; 7] = [
-    "configmaps",
-    "persistentvolumeclaims",
-    "pods",
-    "replicationcontrollers",
-    "resourcequotas",
-    "secrets",
-    "services",
-];
+const COUNTED: [&str; 7] =
+    ["configmaps", "persistentvolumeclaims", "pods", "replicationcontrollers", "resourcequotas", "secrets", "services"];
 const CLASS_SUFFIX: &str = ".storageclass.storage.k8s.io/";
 
 /// What the write adds to what is used; `None` when it adds nothing.
@@ -40,7 +33,7 @@ pub(super) fn added(request: &AdmissionRequest<'_>, object: &Value) -> Option<Am
 }
 
 fn count(number: usize) -> Quantity {
-    Quantity::from_value(i64::try_from(number).unwrap_or(i64::MAX), sampan_meta::quantity::Format::DecimalSi)
+    Quantity::from_milli(i64::try_from(number).unwrap_or(i64::MAX).saturating_mul(1000))
 }
 
 /// `count/pods`, `count/deployments.apps`.
@@ -149,10 +142,13 @@ pub(super) fn unsaid(request: &AdmissionRequest<'_>, pod: &Value, concerned: &[&
             Some(_) => continue,
             None => ("requests", *name),
         };
-        if !["cpu", "memory"].contains(&resource) || amounts_at(pod, &format!("/spec/resources/{list}")).contains_key(resource) {
+        if !["cpu", "memory"].contains(&resource)
+            || amounts_at(pod, &format!("/spec/resources/{list}")).contains_key(resource)
+        {
             continue;
         }
-        let containers = ["/spec/containers", "/spec/initContainers"].into_iter().flat_map(|all| object::list_at(pod, all));
+        let containers =
+            ["/spec/containers", "/spec/initContainers"].into_iter().flat_map(|all| object::list_at(pod, all));
         let silent = |container: &&Value| !amounts_at(container, &format!("/resources/{list}")).contains_key(resource);
         let names = containers.filter(silent).filter_map(|container| object::str_at(container, "/name"));
         for container in names {

@@ -14,7 +14,8 @@ pub(super) fn validate(errors: &mut ErrorList, object: &Value, old: &Value) {
     let spec = Path::new("spec");
     let expected = what_may_be(errors, object, old);
     if expected != object.get("spec").cloned().unwrap_or_default() {
-        let why = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+        let why =
+            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
         forbidden(errors, &spec, why);
     }
     let (now, before, has) = (amount(object, REQUEST), amount(old, REQUEST), amount(old, "/status/capacity/storage"));
@@ -75,7 +76,8 @@ fn validate_annotation(errors: &mut ErrorList, object: &Value, old: &Value) {
 }
 
 fn validate_attributes_class(errors: &mut ErrorList, object: &Value, old: &Value, path: &Path) {
-    let class = |value: &Value| value.pointer("/spec/volumeAttributesClassName").and_then(Value::as_str).map(str::to_owned);
+    let class =
+        |value: &Value| value.pointer("/spec/volumeAttributesClassName").and_then(Value::as_str).map(str::to_owned);
     match (class(old), class(object)) {
         (Some(_), None) => forbidden(errors, path, "update from non-nil value to nil is forbidden"),
         (Some(before), Some(now)) if now.is_empty() && !before.is_empty() => {

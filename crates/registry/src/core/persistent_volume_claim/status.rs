@@ -1,9 +1,9 @@
 //! What the status of a claim may say. Upstream: `ValidatePersistentVolumeClaimStatusUpdate`.
 
+use sampan_meta::Quantity;
 use sampan_meta::field::{self, ErrorList, Path};
 use sampan_meta::object;
 use sampan_meta::validation::qualified_name;
-use sampan_meta::Quantity;
 use serde_json::Value;
 
 use crate::validation::invalid_all;

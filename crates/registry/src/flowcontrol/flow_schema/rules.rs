@@ -8,8 +8,7 @@ use serde_json::Value;
 use crate::validation::invalid_all;
 
 const ALL: &str = "*";
-const VERBS: [&str; 9] =
-    ["create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch"];
+const VERBS: [&str; 9] = ["create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch"];
 /// The member that names a subject of a kind, the kind, and what it is called in messages.
 const SUBJECTS: [(&str, &str); 3] = [("serviceAccount", "ServiceAccount"), ("user", "User"), ("group", "Group")];
 

@@ -131,7 +131,8 @@ pub(super) fn validate_projected(errors: &mut ErrorList, projected: &Value, path
     for (index, source) in object::list_at(projected, "/sources").iter().enumerate() {
         let own = path.child("sources").index(index);
         let mut count = 0;
-        for kind in ["secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle", "podCertificate"]
+        for kind in
+            ["secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle", "podCertificate"]
         {
             let Some(part) = source.get(kind).filter(|part| part.is_object()) else { continue };
             count += 1;

@@ -27,7 +27,10 @@ async fn both_kinds_of_webhook_have_the_same_rules() {
     for path in WEBHOOKS {
         let made = made(&cluster, path, configuration(json!([webhook(json!({}))]))).await;
         assert_eq!(made["webhooks"][0]["failurePolicy"], "Fail");
-        assert_eq!((&made["webhooks"][0]["rules"][0]["scope"], &made["metadata"]["generation"]), (&json!("*"), &json!(1)));
+        assert_eq!(
+            (&made["webhooks"][0]["rules"][0]["scope"], &made["metadata"]["generation"]),
+            (&json!("*"), &json!(1))
+        );
     }
     let mutating = cluster.get(&place(&cluster, WEBHOOKS[0], "c")).await.unwrap();
     assert_eq!(mutating["webhooks"][0]["reinvocationPolicy"], "Never");
@@ -49,10 +52,30 @@ async fn both_kinds_of_webhook_have_the_same_rules() {
     )
     .await;
     for (config, expected) in [
-        (json!({"url": "http://user@/x?y#z"}), expect![[r#"422 Invalid: MutatingWebhookConfiguration.admissionregistration.k8s.io "c" is invalid: [webhooks[0].clientConfig.url: Invalid value: "http": 'https' is the only allowed URL scheme; desired format: https://host[/path], webhooks[0].clientConfig.url: Invalid value: "": host must be specified; desired format: https://host[/path], webhooks[0].clientConfig.url: Invalid value: "user": user information is not permitted in the URL, webhooks[0].clientConfig.url: Invalid value: "z": fragments are not permitted in the URL, webhooks[0].clientConfig.url: Invalid value: "y": query parameters are not permitted in the URL]"#]]),
-        (json!({"url": ":x"}), expect![[r#"422 Invalid: MutatingWebhookConfiguration.admissionregistration.k8s.io "c" is invalid: webhooks[0].clientConfig.url: Required value: url must be a valid URL: parse ":x": missing protocol scheme; desired format: https://host[/path]"#]]),
-        (json!({"service": {"path": "a//B", "port": 70000}}), expect![[r#"422 Invalid: MutatingWebhookConfiguration.admissionregistration.k8s.io "c" is invalid: [webhooks[0].clientConfig.service.name: Required value: service name is required, webhooks[0].clientConfig.service.namespace: Required value: service namespace is required, webhooks[0].clientConfig.service.port: Invalid value: 70000: port is not valid: must be between 1 and 65535, inclusive, webhooks[0].clientConfig.service.path: Invalid value: "a//B": must start with a '/', webhooks[0].clientConfig.service.path: Invalid value: "a//B": segment[0] may not be empty, webhooks[0].clientConfig.service.path: Invalid value: "a//B": segment[1] may not be empty, webhooks[0].clientConfig.service.path: Invalid value: "a//B": segment[2]: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')]"#]]),
-        (json!({"url": "https://x", "service": {"name": "a", "namespace": "b"}}), expect![[r#"422 Invalid: MutatingWebhookConfiguration.admissionregistration.k8s.io "c" is invalid: webhooks[0].clientConfig: Required value: exactly one of url or service is required"#]]),
+        (
+            json!({"url": "http://user@/x?y#z"}),
+            expect![[
+                r#"422 Invalid: MutatingWebhookConfiguration.admissionregistration.k8s.io "c" is invalid: [webhooks[0].clientConfig.url: Invalid value: "http": 'https' is the only allowed URL scheme; desired format: https://host[/path], webhooks[0].clientConfig.url: Invalid value: "": host must be specified; desired format: https://host[/path], webhooks[0].clientConfig.url: Invalid value: "user": user information is not permitted in the URL, webhooks[0].clientConfig.url: Invalid value: "z": fragments are not permitted in the URL, webhooks[0].clientConfig.url: Invalid value: "y": query parameters are not permitted in the URL]"#
+            ]],
+        ),
+        (
+            json!({"url": ":x"}),
+            expect![[
+                r#"422 Invalid: MutatingWebhookConfiguration.admissionregistration.k8s.io "c" is invalid: webhooks[0].clientConfig.url: Required value: url must be a valid URL: parse ":x": missing protocol scheme; desired format: https://host[/path]"#
+            ]],
+        ),
+        (
+            json!({"service": {"path": "a//B", "port": 70000}}),
+            expect![[
+                r#"422 Invalid: MutatingWebhookConfiguration.admissionregistration.k8s.io "c" is invalid: [webhooks[0].clientConfig.service.name: Required value: service name is required, webhooks[0].clientConfig.service.namespace: Required value: service namespace is required, webhooks[0].clientConfig.service.port: Invalid value: 70000: port is not valid: must be between 1 and 65535, inclusive, webhooks[0].clientConfig.service.path: Invalid value: "a//B": must start with a '/', webhooks[0].clientConfig.service.path: Invalid value: "a//B": segment[0] may not be empty, webhooks[0].clientConfig.service.path: Invalid value: "a//B": segment[1] may not be empty, webhooks[0].clientConfig.service.path: Invalid value: "a//B": segment[2]: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')]"#
+            ]],
+        ),
+        (
+            json!({"url": "https://x", "service": {"name": "a", "namespace": "b"}}),
+            expect![[
+                r#"422 Invalid: MutatingWebhookConfiguration.admissionregistration.k8s.io "c" is invalid: webhooks[0].clientConfig: Required value: exactly one of url or service is required"#
+            ]],
+        ),
     ] {
         check(json!([webhook(json!({"clientConfig": config}))]), expected).await;
     }
@@ -76,7 +99,10 @@ async fn validating_policies() {
     let cluster = Cluster::new().await;
     let path = "admissionregistration/validatingadmissionpolicies";
     let made = made(&cluster, path, policy(json!({}))).await;
-    assert_eq!((&made["spec"]["failurePolicy"], &made["spec"]["matchConstraints"]["matchPolicy"]), (&json!("Fail"), &json!("Equivalent")));
+    assert_eq!(
+        (&made["spec"]["failurePolicy"], &made["spec"]["matchConstraints"]["matchPolicy"]),
+        (&json!("Fail"), &json!("Equivalent"))
+    );
     let check = async |object, expected| refused(&cluster, path, object, expected).await;
     check(json!({"metadata": {"name": "p"}, "spec": {}}), expect![[r#"422 Invalid: ValidatingAdmissionPolicy.admissionregistration.k8s.io "p" is invalid: [spec.matchConstraints: Required value, spec.validations: Required value: validations or auditAnnotations must contain at least one item, spec.auditAnnotations: Required value: validations or auditAnnotations must contain at least one item]"#]]).await;
     check(
@@ -108,13 +134,15 @@ async fn mutating_policies() {
         expect![[r#"422 Invalid: MutatingAdmissionPolicy.admissionregistration.k8s.io "p" is invalid: [spec.mutations[0].patchType: Unsupported value: "Merge": supported values: "ApplyConfiguration", "JSONPatch", spec.mutations[1].patchType: Required value, spec.mutations[2].applyConfiguration: Invalid value: "{applyConfiguration}": must not be specified when patchType is JSONPatch, spec.mutations[2].jsonPatch: Required value: must be specified when patchType is JSONPatch, spec.mutations[3].applyConfiguration.expression: Required value: expression is not specified]"#]],
     )
     .await;
-    made(&cluster, path, with(json!({"mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}]}))).await;
+    made(&cluster, path, with(json!({"mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}]})))
+        .await;
 }
 
 #[tokio::test]
 async fn bindings() {
     let cluster = Cluster::new().await;
-    let [validating, mutating] = ["validating", "mutating"].map(|kind| format!("admissionregistration/{kind}admissionpolicybindings"));
+    let [validating, mutating] =
+        ["validating", "mutating"].map(|kind| format!("admissionregistration/{kind}admissionpolicybindings"));
     let binding = |spec: Value| json!({"metadata": {"name": "b"}, "spec": spec});
     refused(&cluster, &validating, binding(json!({"paramRef": {}})), expect![[r#"422 Invalid: ValidatingAdmissionPolicyBinding.admissionregistration.k8s.io "b" is invalid: [spec.policyName: Required value, spec.paramRef: Required value: one of name or selector must be specified, spec.paramRef.parameterNotFoundAction: Required value, spec.validationActions: Required value: at least one validation action is required]"#]]).await;
     refused(
@@ -136,7 +164,12 @@ async fn api_services() {
     let cluster = Cluster::new().await;
     let path = "apiregistration/apiservices";
     let service = |name: &str, spec: Value| json!({"metadata": {"name": name}, "spec": spec});
-    let local = made(&cluster, path, service("v1.a.io", json!({"group": "a.io", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1}))).await;
+    let local = made(
+        &cluster,
+        path,
+        service("v1.a.io", json!({"group": "a.io", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1})),
+    )
+    .await;
     assert_eq!(local["status"]["conditions"][0]["message"], "Local APIServices are always available");
     let remote = json!({"group": "b.io", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1, "service": {"name": "s", "namespace": "n"}});
     let remote = made(&cluster, path, service("v1.b.io", remote)).await;
@@ -156,47 +189,87 @@ async fn api_services() {
 #[tokio::test]
 async fn tables() {
     let webhooks = configuration(json!([{}, {}]));
-    check(WEBHOOKS[0], std::slice::from_ref(&webhooks), expect![[r#"
+    check(
+        WEBHOOKS[0],
+        std::slice::from_ref(&webhooks),
+        expect![[r#"
         Name | Webhooks | Age
-        c | 2 | 10m"#]]).await;
-    check(WEBHOOKS[1], &[webhooks], expect![[r#"
+        c | 2 | 10m"#]],
+    )
+    .await;
+    check(
+        WEBHOOKS[1],
+        &[webhooks],
+        expect![[r#"
         Name | Webhooks | Age
-        c | 2 | 10m"#]]).await;
+        c | 2 | 10m"#]],
+    )
+    .await;
     let with_kind = policy(json!({"paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}}));
-    check("admissionregistration/validatingadmissionpolicies", &[with_kind, policy(json!({}))], expect![[r#"
+    check(
+        "admissionregistration/validatingadmissionpolicies",
+        &[with_kind, policy(json!({}))],
+        expect![[r#"
         Name | Validations | ParamKind | Age
         p | 1 | v1/ConfigMap | 10m
-        p | 1 | <unset> | 10m"#]]).await;
+        p | 1 | <unset> | 10m"#]],
+    )
+    .await;
     let mutating = json!({"metadata": {"name": "m"}, "spec": {"mutations": [{}]}});
-    check("admissionregistration/mutatingadmissionpolicies", &[mutating], expect![[r#"
+    check(
+        "admissionregistration/mutatingadmissionpolicies",
+        &[mutating],
+        expect![[r#"
         Name | Mutations | ParamKind | Age
-        m | 1 | <unset> | 10m"#]]).await;
-    let binding = |reference: Value| json!({"metadata": {"name": "b"}, "spec": {"policyName": "p", "paramRef": reference}});
+        m | 1 | <unset> | 10m"#]],
+    )
+    .await;
+    let binding =
+        |reference: Value| json!({"metadata": {"name": "b"}, "spec": {"policyName": "p", "paramRef": reference}});
     let bindings = [
         json!({"metadata": {"name": "b"}, "spec": {"policyName": "p"}}),
         binding(json!({"name": "x"})),
         binding(json!({"name": "x", "namespace": "n"})),
         binding(json!({"selector": {"matchLabels": {"a": "b"}}})),
     ];
-    check("admissionregistration/validatingadmissionpolicybindings", &bindings, expect![[r#"
+    check(
+        "admissionregistration/validatingadmissionpolicybindings",
+        &bindings,
+        expect![[r#"
         Name | PolicyName | ParamRef | Age
         b | p | <unset> | 10m
         b | p | x | 10m
         b | p | n/x | 10m
-        b | p | a=b | 10m"#]]).await;
-    check("admissionregistration/mutatingadmissionpolicybindings", &bindings[1..2], expect![[r#"
+        b | p | a=b | 10m"#]],
+    )
+    .await;
+    check(
+        "admissionregistration/mutatingadmissionpolicybindings",
+        &bindings[1..2],
+        expect![[r#"
         Name | PolicyName | ParamRef | Age
-        b | p | x | 10m"#]]).await;
+        b | p | x | 10m"#]],
+    )
+    .await;
     let service = |name: &str, spec: Value, condition: Value| json!({"metadata": {"name": name}, "spec": spec, "status": {"conditions": [condition]}});
     let remote = json!({"service": {"name": "s", "namespace": "n"}});
     let services = [
         service("v1.", json!({}), json!({"type": "Available", "status": "True", "reason": "Local"})),
-        service("v1.a.io", remote.clone(), json!({"type": "Available", "status": "False", "reason": "MissingEndpoints"})),
+        service(
+            "v1.a.io",
+            remote.clone(),
+            json!({"type": "Available", "status": "False", "reason": "MissingEndpoints"}),
+        ),
         service("v1.b.io", remote, json!({"type": "Other"})),
     ];
-    check("apiregistration/apiservices", &services, expect![[r#"
+    check(
+        "apiregistration/apiservices",
+        &services,
+        expect![[r#"
         Name | Service | Available | Age
         v1. | Local | True | 10m
         v1.a.io | n/s | False (MissingEndpoints) | 10m
-        v1.b.io | n/s | Unknown | 10m"#]]).await;
+        v1.b.io | n/s | Unknown | 10m"#]],
+    )
+    .await;
 }

@@ -86,7 +86,13 @@ async fn a_volume_keeps_its_source() {
     made(&cluster, "persistentvolumes", volume("v", json!({"nodeAffinity": affinity}))).await;
     let check = async |patch, expected| change_refused(&cluster, "persistentvolumes", "v", patch, expected).await;
     check(json!({"spec": {"hostPath": {"path": "/other"}}}), expect![[r#"422 Invalid: PersistentVolume "v" is invalid: spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation"#]]).await;
-    check(json!({"spec": {"volumeMode": "Block"}}), expect![[r#"422 Invalid: PersistentVolume "v" is invalid: volumeMode: Invalid value: "Block": field is immutable"#]]).await;
+    check(
+        json!({"spec": {"volumeMode": "Block"}}),
+        expect![[
+            r#"422 Invalid: PersistentVolume "v" is invalid: volumeMode: Invalid value: "Block": field is immutable"#
+        ]],
+    )
+    .await;
     check(json!({"spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
         {"key": "zone", "operator": "Exists"}]}]}}}}), expect![[r#"422 Invalid: PersistentVolume "v" is invalid: nodeAffinity: Invalid value: {"required":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"zone","operator":"Exists"}]}]}}: field is immutable, except for updating from beta label to GA"#]]).await;
     let newer = json!({"spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [
@@ -102,8 +108,11 @@ async fn a_volume_keeps_its_source() {
 async fn what_is_on_its_way_out_is_warned_of() {
     let cluster = Cluster::new().await;
     let at = place(&cluster, "persistentvolumes", "");
-    let mut old = volume("v", json!({"hostPath": null, "rbd": {"monitors": ["m"], "image": "i"},
-        "persistentVolumeReclaimPolicy": "Recycle"}));
+    let mut old = volume(
+        "v",
+        json!({"hostPath": null, "rbd": {"monitors": ["m"], "image": "i"},
+        "persistentVolumeReclaimPolicy": "Recycle"}),
+    );
     old["metadata"]["annotations"] = json!({"volume.beta.kubernetes.io/storage-class": "x"});
     expect![[r#"
         metadata.annotations[volume.beta.kubernetes.io/storage-class]: deprecated since v1.8; use "storageClassName" attribute instead
@@ -111,7 +120,8 @@ async fn what_is_on_its_way_out_is_warned_of() {
         spec.rbd: deprecated in v1.28, non-functional in v1.31+"#]].assert_eq(&at.resource.strategy().warnings(&old).join("\n"));
     let half = claim("c", json!({"resources": {"requests": {"storage": "1500m"}}}));
     let at = place(&cluster, "persistentvolumeclaims", "");
-    expect![[r#"spec.resources.requests[storage]: fractional byte value "1500m" is invalid, must be an integer"#]].assert_eq(&at.resource.strategy().warnings(&half).join("\n"));
+    expect![[r#"spec.resources.requests[storage]: fractional byte value "1500m" is invalid, must be an integer"#]]
+        .assert_eq(&at.resource.strategy().warnings(&half).join("\n"));
 }
 
 #[tokio::test]
@@ -179,9 +189,12 @@ async fn of_a_claim_only_some_may_change() {
 
 #[tokio::test]
 async fn tables() {
-    let mut bound = volume("v", json!({"accessModes": ["ReadOnlyMany", "ReadWriteOnce"], "storageClassName": "fast",
+    let mut bound = volume(
+        "v",
+        json!({"accessModes": ["ReadOnlyMany", "ReadWriteOnce"], "storageClassName": "fast",
         "persistentVolumeReclaimPolicy": "Delete", "volumeMode": "Filesystem",
-        "claimRef": {"namespace": "default", "name": "c"}}));
+        "claimRef": {"namespace": "default", "name": "c"}}),
+    );
     bound["status"] = json!({"phase": "Bound"});
     let mut going = volume("w", json!({}));
     going["metadata"]["deletionTimestamp"] = json!("2026-01-02T03:04:05Z");
@@ -189,13 +202,21 @@ async fn tables() {
         Name | Capacity | Access Modes | Reclaim Policy | Status | Claim | StorageClass | VolumeAttributesClass | Reason | Age | VolumeMode
         v | 1Gi | RWO,ROX | Delete | Bound | default/c | fast | <unset> |  | 10m | Filesystem
         w | 1Gi | RWO |  | Terminating |  |  | <unset> |  | 10m | <unset>"#]]).await;
-    let mut bound = claim("c", json!({"volumeName": "v", "storageClassName": "fast", "volumeMode": "Filesystem",
-        "volumeAttributesClassName": "gold"}));
+    let mut bound = claim(
+        "c",
+        json!({"volumeName": "v", "storageClassName": "fast", "volumeMode": "Filesystem",
+        "volumeAttributesClassName": "gold"}),
+    );
     bound["status"] = json!({"phase": "Bound", "capacity": {"storage": "2Gi"}, "accessModes": ["ReadWriteOncePod"]});
     let mut waiting = claim("d", json!({}));
     waiting["status"] = json!({"phase": "Pending"});
-    check("persistentvolumeclaims", &[bound, waiting], expect![[r#"
+    check(
+        "persistentvolumeclaims",
+        &[bound, waiting],
+        expect![[r#"
         Name | Status | Volume | Capacity | Access Modes | StorageClass | VolumeAttributesClass | Age | VolumeMode
         c | Bound | v | 2Gi | RWOP | fast | gold | 10m | Filesystem
-        d | Pending |  |  |  |  | <unset> | 10m | <unset>"#]]).await;
+        d | Pending |  |  |  |  | <unset> | 10m | <unset>"#]],
+    )
+    .await;
 }

@@ -29,7 +29,8 @@ async fn claims() {
         expect![[r#"422 Invalid: ResourceClaim.resource.k8s.io "c" is invalid: [spec.devices.requests[0].exactly.deviceClassName: Required value, spec.devices.requests[0].exactly.selectors[0].cel: Required value, spec.devices.requests[0].exactly.allocationMode: Unsupported value: "Some": supported values: "All", "ExactCount", spec.devices.requests[0].exactly.tolerations[0].key: Invalid value: "a b": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]'), spec.devices.requests[0].exactly.tolerations[0].value: Invalid value: "x": must be empty for operator `Exists`, spec.devices.requests[0].exactly.tolerations[0].effect: Unsupported value: "Never": supported values: "NoExecute", "NoSchedule", "None", spec.devices.requests[1].firstAvailable[0].count: Invalid value: 2: must not be specified when allocationMode is 'All', spec.devices.requests[1].firstAvailable[1].count: Invalid value: -1: must be greater than zero, spec.devices.requests[1].firstAvailable[1]: Duplicate value: "s", spec.devices.requests[1]: Duplicate value: "a", spec.devices.constraints[0].requests[0]: Invalid value: "z": must be the name of a request in the claim or the name of a request and a subrequest separated by '/', spec.devices.constraints[0].requests[1]: Invalid value: "a/b/c": must be the name of a request in the claim or the name of a request and a subrequest separated by '/', spec.devices.constraints[0]: Required value: exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set, spec.devices.constraints[1].matchAttribute: Invalid value: "model": a fully qualified name must be a domain and a name separated by a slash, spec.devices.config[0].requests[1]: Duplicate value: "a", spec.devices.config[0].opaque: Required value, spec.devices.config[1].opaque.driver: Required value, spec.devices.config[1].opaque.driver: Invalid value: "": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*'), spec.devices.config[1].opaque.parameters: Invalid value: "<value omitted>": must be a valid JSON object]"#]],
     )
     .await;
-    let many: Vec<Value> = (0..33).map(|at| json!({"name": format!("r{at}"), "exactly": {"deviceClassName": "x"}})).collect();
+    let many: Vec<Value> =
+        (0..33).map(|at| json!({"name": format!("r{at}"), "exactly": {"deviceClassName": "x"}})).collect();
     check(json!({"requests": many}), expect![[r#"422 Invalid: ResourceClaim.resource.k8s.io "c" is invalid: spec.devices.requests: Too many: 33: must have at most 32 items"#]]).await;
     change_refused(&cluster, path, "c", json!({"spec": {"devices": {"requests": []}}}), expect![[r#"422 Invalid: ResourceClaim.resource.k8s.io "c" is invalid: spec: Invalid value: {"devices":{}}: field is immutable"#]]).await;
 }
@@ -39,7 +40,8 @@ async fn what_a_claim_was_given() {
     let cluster = Cluster::new().await;
     let path = "resource/resourceclaims";
     made(&cluster, path, claim(json!({"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu"}}]}))).await;
-    let check = async |status: Value, expected| status_refused(&cluster, path, "c", json!({"status": status}), expected).await;
+    let check =
+        async |status: Value, expected| status_refused(&cluster, path, "c", json!({"status": status}), expected).await;
     check(json!({"reservedFor": [{"resource": "pods", "name": "p", "uid": "1"}, {}]}), expect![[r#"422 Invalid: ResourceClaim.resource.k8s.io "c" is invalid: [status.reservedFor[1].resource: Required value, status.reservedFor[1].name: Required value, status.reservedFor[1].uid: Required value, status.reservedFor: Forbidden: may not be specified when `allocated` is not set]"#]]).await;
     check(
         json!({"allocation": {"devices": {"results": [{"request": "tpu", "driver": "d", "pool": "", "device": "D", "shareID": "x"}], "config": [{"source": "FromSky"}]},
@@ -71,7 +73,8 @@ async fn templates_and_classes() {
 }
 
 fn slice(spec: Value) -> Value {
-    let mut whole = json!({"driver": "d.io", "pool": {"name": "p", "generation": 1, "resourceSliceCount": 1}, "nodeName": "n"});
+    let mut whole =
+        json!({"driver": "d.io", "pool": {"name": "p", "generation": 1, "resourceSliceCount": 1}, "nodeName": "n"});
     whole.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
     json!({"metadata": {"name": "s"}, "spec": whole})
 }
@@ -99,7 +102,8 @@ async fn slices() {
     let at = place(&cluster, path, "");
     let found = cluster.list(&at, &fields("spec.nodeName=n,spec.driver=d.io")).await.unwrap();
     assert_eq!(names(&found.objects), ["s"]);
-    expect![[r#"spec.driver: driver names should be lowercase; "D.io" contains uppercase characters"#]].assert_eq(&at.resource.strategy().warnings(&slice(json!({"driver": "D.io"}))).join("\n"));
+    expect![[r#"spec.driver: driver names should be lowercase; "D.io" contains uppercase characters"#]]
+        .assert_eq(&at.resource.strategy().warnings(&slice(json!({"driver": "D.io"}))).join("\n"));
 }
 
 #[tokio::test]
@@ -109,15 +113,30 @@ async fn tables() {
         json!({"metadata": {"name": "used"}, "status": {"allocation": {}, "reservedFor": [{}]}}),
         json!({"metadata": {"name": "going", "deletionTimestamp": "2026-01-02T03:04:05Z"}}),
     ];
-    check("resource/resourceclaims", &states, expect![[r#"
+    check(
+        "resource/resourceclaims",
+        &states,
+        expect![[r#"
         Name | State | Age
         new | pending | 10m
         used | allocated,reserved | 10m
-        going | deleted | 10m"#]]).await;
-    check("resource/resourceslices", &[slice(json!({}))], expect![[r#"
+        going | deleted | 10m"#]],
+    )
+    .await;
+    check(
+        "resource/resourceslices",
+        &[slice(json!({}))],
+        expect![[r#"
         Name | Node | Driver | Pool | Age
-        s | n | d.io | p | 10m"#]]).await;
-    check("resource/deviceclasses", &[json!({"metadata": {"name": "k"}})], expect![[r#"
+        s | n | d.io | p | 10m"#]],
+    )
+    .await;
+    check(
+        "resource/deviceclasses",
+        &[json!({"metadata": {"name": "k"}})],
+        expect![[r#"
         Name | Age
-        k | 10m"#]]).await;
+        k | 10m"#]],
+    )
+    .await;
 }

@@ -19,7 +19,8 @@ async fn every_cluster_has_the_levels_and_schemas_upstream_suggests() {
         let list = cluster.list(&at, &ListOptions::default()).await.unwrap();
         for object in &list.objects {
             let row = at.resource.strategy().row(&object.value(), jiff::Timestamp::UNIX_EPOCH);
-            let without_age = row.iter().enumerate().filter(|(at, _)| !(path == LEVELS && *at == 6 || path == SCHEMAS && *at >= 4));
+            let without_age =
+                row.iter().enumerate().filter(|(at, _)| !(path == LEVELS && *at == 6 || path == SCHEMAS && *at >= 4));
             let text = |cell: &Value| cell.as_str().map_or_else(|| cell.to_string(), str::to_owned);
             shown.push(without_age.map(|(_, cell)| text(cell)).collect::<Vec<_>>().join(" | "));
         }
@@ -44,7 +45,8 @@ async fn every_cluster_has_the_levels_and_schemas_upstream_suggests() {
         service-accounts | workload-low | 9000 | ByUser
         system-leader-election | leader-election | 100 | ByUser
         system-node-high | node-high | 400 | ByUser
-        system-nodes | system | 500 | ByUser"#]].assert_eq(&shown.join("\n"));
+        system-nodes | system | 500 | ByUser"#]]
+    .assert_eq(&shown.join("\n"));
     let nodes = cluster.get(&place(&cluster, SCHEMAS, "system-node-high")).await.unwrap();
     expect![[r#"{"distinguisherMethod":{"type":"ByUser"},"matchingPrecedence":400,"priorityLevelConfiguration":{"name":"node-high"},"rules":[{"resourceRules":[{"apiGroups":[""],"clusterScope":true,"namespaces":["*"],"resources":["nodes","nodes/status"],"verbs":["*"]},{"apiGroups":["coordination.k8s.io"],"namespaces":["*"],"resources":["leases"],"verbs":["*"]}],"subjects":[{"group":{"name":"system:nodes"},"kind":"Group"}]}]}"#]].assert_eq(&nodes["spec"].to_string());
 }
@@ -55,14 +57,22 @@ async fn what_nobody_may_change_stays() {
     change_refused(&cluster, LEVELS, "catch-all", json!({"spec": {"limited": {"nominalConcurrencyShares": 50}}}), expect![[r#"422 Invalid: PriorityLevelConfiguration.flowcontrol.apiserver.k8s.io "catch-all" is invalid: spec: Invalid value: {"limited":{"lendablePercent":0,"limitResponse":{"type":"Reject"},"nominalConcurrencyShares":50},"type":"Limited"}: spec of 'catch-all' must equal the fixed value"#]]).await;
     let lent = json!({"spec": {"exempt": {"lendablePercent": 50}}});
     cluster.merge(&place(&cluster, LEVELS, "exempt"), lent).await.unwrap();
-    cluster.merge(&place(&cluster, LEVELS, "system"), json!({"spec": {"limited": {"lendablePercent": 50}}})).await.unwrap();
+    cluster
+        .merge(&place(&cluster, LEVELS, "system"), json!({"spec": {"limited": {"lendablePercent": 50}}}))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn schemas() {
     let cluster = Cluster::new().await;
     let rule = json!({"subjects": [{"kind": "Group", "group": {"name": "g"}}], "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}]});
-    let made = made(&cluster, SCHEMAS, json!({"metadata": {"name": "s"}, "spec": {"priorityLevelConfiguration": {"name": "system"}, "rules": [rule]}})).await;
+    let made = made(
+        &cluster,
+        SCHEMAS,
+        json!({"metadata": {"name": "s"}, "spec": {"priorityLevelConfiguration": {"name": "system"}, "rules": [rule]}}),
+    )
+    .await;
     assert_eq!(made["spec"]["matchingPrecedence"], 1000);
     let check = async |spec: Value, expected| {
         refused(&cluster, SCHEMAS, json!({"metadata": {"name": "x"}, "spec": spec}), expected).await;
@@ -84,16 +94,21 @@ async fn levels() {
     let cluster = Cluster::new().await;
     let queue = json!({"type": "Limited", "limited": {"limitResponse": {"type": "Queue", "queuing": {}}}});
     let made = made(&cluster, LEVELS, json!({"metadata": {"name": "l"}, "spec": queue})).await;
-    assert_eq!(made["spec"]["limited"], json!({"nominalConcurrencyShares": 30, "lendablePercent": 0,
-        "limitResponse": {"type": "Queue", "queuing": {"handSize": 8, "queues": 64, "queueLengthLimit": 50}}}));
+    assert_eq!(
+        made["spec"]["limited"],
+        json!({"nominalConcurrencyShares": 30, "lendablePercent": 0,
+        "limitResponse": {"type": "Queue", "queuing": {"handSize": 8, "queues": 64, "queueLengthLimit": 50}}})
+    );
     let check = async |spec: Value, expected| {
         refused(&cluster, LEVELS, json!({"metadata": {"name": "x"}, "spec": spec}), expected).await;
     };
     check(json!({"type": "Exempt", "limited": {"limitResponse": {"type": "Reject"}}}), expect![[r#"422 Invalid: PriorityLevelConfiguration.flowcontrol.apiserver.k8s.io "x" is invalid: [spec.type: Invalid value: "Exempt": type must be 'Exempt' if and only if name is 'exempt', spec.limited: Forbidden: must be nil if the type is not Limited]"#]]).await;
     check(json!({"type": "Limited"}), expect![[r#"422 Invalid: PriorityLevelConfiguration.flowcontrol.apiserver.k8s.io "x" is invalid: spec.limited: Required value: must not be empty when type is Limited"#]]).await;
     check(json!({"type": "Some"}), expect![[r#"422 Invalid: PriorityLevelConfiguration.flowcontrol.apiserver.k8s.io "x" is invalid: spec.type: Unsupported value: "Some": supported values: "Exempt", "Limited""#]]).await;
-    let limited = |response: Value| json!({"type": "Limited", "limited": {"nominalConcurrencyShares": -1, "lendablePercent": 101,
-        "borrowingLimitPercent": -1, "limitResponse": response}});
+    let limited = |response: Value| {
+        json!({"type": "Limited", "limited": {"nominalConcurrencyShares": -1, "lendablePercent": 101,
+        "borrowingLimitPercent": -1, "limitResponse": response}})
+    };
     check(limited(json!({"type": "Reject", "queuing": {}})), expect![[r#"422 Invalid: PriorityLevelConfiguration.flowcontrol.apiserver.k8s.io "x" is invalid: [spec.limited.nominalConcurrencyShares: Invalid value: -1: must be a non-negative integer, spec.limited.lendablePercent: Invalid value: 101: must be between 0 and 100, inclusive, spec.limited.borrowingLimitPercent: Invalid value: -1: if specified, must be a non-negative integer, spec.limited.limitResponse.queuing: Forbidden: must be nil if limited.limitResponse.type is not Limited]"#]]).await;
     check(limited(json!({"type": "Queue"})), expect![[r#"422 Invalid: PriorityLevelConfiguration.flowcontrol.apiserver.k8s.io "x" is invalid: [spec.limited.nominalConcurrencyShares: Invalid value: -1: must be a non-negative integer, spec.limited.lendablePercent: Invalid value: 101: must be between 0 and 100, inclusive, spec.limited.borrowingLimitPercent: Invalid value: -1: if specified, must be a non-negative integer, spec.limited.limitResponse.queuing: Required value: must not be empty if limited.limitResponse.type is Limited]"#]]).await;
     check(limited(json!({"type": "Queue", "queuing": {"queues": 4, "handSize": 5, "queueLengthLimit": -1}})), expect![[r#"422 Invalid: PriorityLevelConfiguration.flowcontrol.apiserver.k8s.io "x" is invalid: [spec.limited.nominalConcurrencyShares: Invalid value: -1: must be a non-negative integer, spec.limited.lendablePercent: Invalid value: 101: must be between 0 and 100, inclusive, spec.limited.borrowingLimitPercent: Invalid value: -1: if specified, must be a non-negative integer, spec.limited.limitResponse.queuing.queueLengthLimit: Invalid value: -1: must be positive, spec.limited.limitResponse.queuing.handSize: Invalid value: 5: should not be greater than queues (4)]"#]]).await;
@@ -104,12 +119,22 @@ async fn levels() {
 async fn tables() {
     let dangling = json!({"metadata": {"name": "s"}, "spec": {"priorityLevelConfiguration": {"name": "gone"}, "matchingPrecedence": 5},
         "status": {"conditions": [{"type": "Dangling", "status": "True"}]}});
-    check(SCHEMAS, &[dangling], expect![[r#"
+    check(
+        SCHEMAS,
+        &[dangling],
+        expect![[r#"
         Name | PriorityLevel | MatchingPrecedence | DistinguisherMethod | Age | MissingPL
-        s | gone | 5 | <none> | 10m | True"#]]).await;
+        s | gone | 5 | <none> | 10m | True"#]],
+    )
+    .await;
     let reject = json!({"metadata": {"name": "r"}, "spec": {"type": "Limited", "limited": {"nominalConcurrencyShares": 5,
         "limitResponse": {"type": "Reject"}}}});
-    check(LEVELS, &[reject], expect![[r#"
+    check(
+        LEVELS,
+        &[reject],
+        expect![[r#"
         Name | Type | NominalConcurrencyShares | Queues | HandSize | QueueLengthLimit | Age
-        r | Limited | 5 | <none> | <none> | <none> | 10m"#]]).await;
+        r | Limited | 5 | <none> | <none> | <none> | 10m"#]],
+    )
+    .await;
 }

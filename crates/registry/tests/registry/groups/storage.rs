@@ -121,33 +121,63 @@ async fn tables() {
     let mut slow = class("slow");
     slow["reclaimPolicy"] = json!("Retain");
     slow["allowVolumeExpansion"] = json!(true);
-    check("storage/storageclasses", &[default, slow], expect![[r#"
+    check(
+        "storage/storageclasses",
+        &[default, slow],
+        expect![[r#"
         Name | Provisioner | ReclaimPolicy | VolumeBindingMode | AllowVolumeExpansion | Age
         fast (default) | Example.com/Disk | Delete | Immediate | false | 10m
-        slow | Example.com/Disk | Retain | Immediate | true | 10m"#]]).await;
+        slow | Example.com/Disk | Retain | Immediate | true | 10m"#]],
+    )
+    .await;
     let class = json!({"metadata": {"name": "gold"}, "driverName": "d"});
-    check("storage/volumeattributesclasses", &[class], expect![[r#"
+    check(
+        "storage/volumeattributesclasses",
+        &[class],
+        expect![[r#"
         Name | DriverName | Age
-        gold | d | 10m"#]]).await;
+        gold | d | 10m"#]],
+    )
+    .await;
     let driver = json!({"metadata": {"name": "d"}, "spec": {"attachRequired": false, "podInfoOnMount": true,
         "volumeLifecycleModes": ["Persistent", "Ephemeral"], "tokenRequests": [{"audience": "a"}, {"audience": "b"}]}});
-    check("storage/csidrivers", &[driver, json!({"metadata": {"name": "e"}, "spec": {}})], expect![[r#"
+    check(
+        "storage/csidrivers",
+        &[driver, json!({"metadata": {"name": "e"}, "spec": {}})],
+        expect![[r#"
         Name | AttachRequired | PodInfoOnMount | StorageCapacity | TokenRequests | RequiresRepublish | Modes | Age
         d | false | true | false | a,b | false | Persistent,Ephemeral | 10m
-        e | true | false | false | <unset> | false | <none> | 10m"#]]).await;
+        e | true | false | false | <unset> | false | <none> | 10m"#]],
+    )
+    .await;
     let node = json!({"metadata": {"name": "n"}, "spec": {"drivers": [{"name": "d"}, {"name": "e"}]}});
-    check("storage/csinodes", &[node], expect![[r#"
+    check(
+        "storage/csinodes",
+        &[node],
+        expect![[r#"
         Name | Drivers | Age
-        n | 2 | 10m"#]]).await;
+        n | 2 | 10m"#]],
+    )
+    .await;
     let room = json!({"metadata": {"name": "c"}, "storageClassName": "fast", "capacity": "5Gi"});
     let unknown = json!({"metadata": {"name": "u"}, "storageClassName": "fast"});
-    check("storage/csistoragecapacities", &[room, unknown], expect![[r#"
+    check(
+        "storage/csistoragecapacities",
+        &[room, unknown],
+        expect![[r#"
         Name | StorageClassName | Capacity | Age
         c | fast | 5Gi | 10m
-        u | fast | <unset> | 10m"#]]).await;
+        u | fast | <unset> | 10m"#]],
+    )
+    .await;
     let attachment = json!({"metadata": {"name": "a"}, "spec": {"attacher": "d", "nodeName": "n",
         "source": {"persistentVolumeName": "v"}}, "status": {"attached": true}});
-    check("storage/volumeattachments", &[attachment], expect![[r#"
+    check(
+        "storage/volumeattachments",
+        &[attachment],
+        expect![[r#"
         Name | Attacher | PV | Node | Attached | Age
-        a | d | v | n | true | 10m"#]]).await;
+        a | d | v | n | true | 10m"#]],
+    )
+    .await;
 }
