@@ -34,33 +34,74 @@ fn strict(labels: Value) -> Fixture {
 fn baseline_refuses_what_reaches_the_node() {
     let fixture = strict(level("baseline"));
     let check = |spec: Value, expected: Expect| expected.assert_eq(&create(&fixture, "strict", spec).unwrap_err());
-    check(with(json!({ "securityContext": { "privileged": true } })), expect![[""]]);
+    check(
+        with(json!({ "securityContext": { "privileged": true } })),
+        expect![[
+            r#"pods "web" is forbidden: violates PodSecurity "baseline:latest": privileged (container "b" must not set securityContext.privileged=true)"#
+        ]],
+    );
     check(
         with(json!({ "securityContext": { "capabilities": { "add": ["NET_RAW", "SYS_ADMIN", "KILL"] } } })),
-        expect![[""]],
+        expect![[
+            r#"pods "web" is forbidden: violates PodSecurity "baseline:latest": non-default capabilities (container "b" must not include "NET_RAW", "SYS_ADMIN" in securityContext.capabilities.add)"#
+        ]],
     );
-    check(with(json!({ "ports": [{ "hostPort": 80 }, { "hostPort": 443 }] })), expect![[""]]);
-    check(with(json!({ "securityContext": { "procMount": "Unmasked" } })), expect![[""]]);
+    check(
+        with(json!({ "ports": [{ "hostPort": 80 }, { "hostPort": 443 }] })),
+        expect![[
+            r#"pods "web" is forbidden: violates PodSecurity "baseline:latest": hostPort (container "b" uses hostPorts 443, 80)"#
+        ]],
+    );
+    check(
+        with(json!({ "securityContext": { "procMount": "Unmasked" } })),
+        expect![[
+            r#"pods "web" is forbidden: violates PodSecurity "baseline:latest": procMount (container "b" must not set securityContext.procMount to "Unmasked")"#
+        ]],
+    );
     check(
         with(
             json!({ "livenessProbe": { "httpGet": { "host": "10.0.0.1" } }, "lifecycle": { "preStop": { "tcpSocket": { "host": "x" } } } }),
         ),
-        expect![[""]],
+        expect![[
+            r#"pods "web" is forbidden: violates PodSecurity "baseline:latest": probe or lifecycle host (container "b" uses probe or lifecycle hosts "10.0.0.1", "x")"#
+        ]],
     );
     check(
         with(json!({ "securityContext": { "seLinuxOptions": { "type": "spc_t", "user": "u", "role": "r" } } })),
-        expect![[""]],
+        expect![[
+            r#"pods "web" is forbidden: violates PodSecurity "baseline:latest": seLinuxOptions (container "b" set forbidden securityContext.seLinuxOptions: type "spc_t"; user may not be set; role may not be set)"#
+        ]],
     );
-    check(with(json!({ "securityContext": { "seccompProfile": { "type": "Unconfined" } } })), expect![[""]]);
-    check(with(json!({ "securityContext": { "appArmorProfile": { "type": "Unconfined" } } })), expect![[""]]);
-    check(with(json!({ "securityContext": { "windowsOptions": { "hostProcess": true } } })), expect![[""]]);
+    check(
+        with(json!({ "securityContext": { "seccompProfile": { "type": "Unconfined" } } })),
+        expect![[
+            r#"pods "web" is forbidden: violates PodSecurity "baseline:latest": seccompProfile (container "b" must not set securityContext.seccompProfile.type to "Unconfined")"#
+        ]],
+    );
+    check(
+        with(json!({ "securityContext": { "appArmorProfile": { "type": "Unconfined" } } })),
+        expect![[
+            r#"pods "web" is forbidden: violates PodSecurity "baseline:latest": forbidden AppArmor profile (container "b" must not set AppArmor profile type to "Unconfined")"#
+        ]],
+    );
+    check(
+        with(json!({ "securityContext": { "windowsOptions": { "hostProcess": true } } })),
+        expect![[
+            r#"pods "web" is forbidden: violates PodSecurity "baseline:latest": hostProcess (container "b" must not set securityContext.windowsOptions.hostProcess=true)"#
+        ]],
+    );
     let mut spec = with(json!({}));
     spec["hostNetwork"] = json!(true);
     spec["hostPID"] = json!(true);
     spec["volumes"] =
         json!([{ "name": "v", "hostPath": { "path": "/" } }, { "name": "w", "hostPath": { "path": "/" } }]);
     spec["securityContext"] = json!({ "sysctls": [{ "name": "kernel.msgmax" }, { "name": "net.ipv4.tcp_rmem" }], "seccompProfile": { "type": "Unconfined" } });
-    check(spec, expect![[""]]);
+    check(
+        spec,
+        expect![[
+            r#"pods "web" is forbidden: violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true, hostPID=true), hostPath volumes (volumes "v", "w"), seccompProfile (pod must not set securityContext.seccompProfile.type to "Unconfined"), forbidden sysctls (kernel.msgmax)"#
+        ]],
+    );
     assert!(create(&fixture, "strict", with(json!({}))).is_ok());
 }
 
@@ -68,7 +109,12 @@ fn baseline_refuses_what_reaches_the_node() {
 fn restricted_wants_to_hear_that_nothing_is_wanted() {
     let fixture = strict(level("restricted"));
     let check = |spec: Value, expected: Expect| expected.assert_eq(&create(&fixture, "strict", spec).unwrap_err());
-    check(with(json!({})), expect![[""]]);
+    check(
+        with(json!({})),
+        expect![[
+            r#"pods "web" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false (containers "a", "b" must set securityContext.allowPrivilegeEscalation=false), unrestricted capabilities (containers "a", "b" must set securityContext.capabilities.drop=["ALL"]), runAsNonRoot != true (pod or containers "a", "b" must set securityContext.runAsNonRoot=true), seccompProfile (pod or containers "a", "b" must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost")"#
+        ]],
+    );
     let good = json!({ "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } });
     let whole = |own: Value, container: Value| json!({ "securityContext": own, "containers": [{ "name": "a", "securityContext": container }] });
     let own = json!({ "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } });
@@ -77,10 +123,20 @@ fn restricted_wants_to_hear_that_nothing_is_wanted() {
     root["runAsUser"] = json!(0);
     root["runAsNonRoot"] = json!(false);
     root["capabilities"]["add"] = json!(["NET_BIND_SERVICE", "CHOWN"]);
-    check(whole(own.clone(), root), expect![[""]]);
+    check(
+        whole(own.clone(), root),
+        expect![[
+            r#"pods "web" is forbidden: violates PodSecurity "restricted:latest": unrestricted capabilities (container "a" must not include "CHOWN" in securityContext.capabilities.add), runAsNonRoot != true (container "a" must not set securityContext.runAsNonRoot=false), runAsUser=0 (container "a" must not set runAsUser=0)"#
+        ]],
+    );
     let mut spec = whole(own, good);
     spec["volumes"] = json!([{ "name": "v", "nfs": {} }, { "name": "w", "hostPath": { "path": "/" } }, { "name": "e", "emptyDir": {} }]);
-    check(spec, expect![[""]]);
+    check(
+        spec,
+        expect![[
+            r#"pods "web" is forbidden: violates PodSecurity "restricted:latest": restricted volume types (volumes "v", "w" use restricted volume types "hostPath", "nfs")"#
+        ]],
+    );
     let users = json!({ "hostUsers": false, "securityContext": { "seccompProfile": { "type": "RuntimeDefault" } }, "containers": [
         { "name": "a", "securityContext": { "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] }, "runAsUser": 0 } }] });
     assert!(create(&fixture, "strict", users).is_ok(), "root of a user namespace is nobody on the node");
@@ -108,7 +164,7 @@ fn without_labels_baseline_is_enforced_and_restricted_warned_of() {
     assert!(create(&fixture, "kube-system", privileged).is_ok());
     assert!(fixture.warnings.take().is_empty());
     create(&fixture, "default", with(json!({}))).unwrap();
-    expect![[""]].assert_eq(&fixture.warnings.take().join("\n"));
+    expect![[r#"would violate PodSecurity "restricted:latest": allowPrivilegeEscalation != false (containers "a", "b" must set securityContext.allowPrivilegeEscalation=false), unrestricted capabilities (containers "a", "b" must set securityContext.capabilities.drop=["ALL"]), runAsNonRoot != true (pod or containers "a", "b" must set securityContext.runAsNonRoot=true), seccompProfile (pod or containers "a", "b" must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost")"#]].assert_eq(&fixture.warnings.take().join("\n"));
 }
 
 #[test]
@@ -148,7 +204,7 @@ fn labels_that_mean_nothing_are_refused() {
     );
     let status = fixture.status(&admin(), "create namespaces", None, &wrong).unwrap_err();
     assert_eq!(status.code, 422);
-    expect![[""]].assert_eq(&status.message);
+    expect![[r#"Namespace "n" is invalid: [metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: "tight": must be one of privileged, baseline, restricted, metadata.labels[pod-security.kubernetes.io/audit]: Invalid value: "x": must be one of privileged, baseline, restricted, metadata.labels[pod-security.kubernetes.io/warn-version]: Invalid value: "1.30": must be "latest" or "v1.x"]"#]].assert_eq(&status.message);
     assert!(
         fixture.admit(&admin(), "update namespaces n", Some(&wrong), &wrong).is_ok(),
         "they may stay where they are"
@@ -175,6 +231,10 @@ fn a_namespace_that_becomes_stricter_hears_of_its_pods() {
         fixture.admit(&admin(), "update namespaces old", Some(&labelled("old", old)), &labelled("old", new)).unwrap();
         fixture.warnings.take().join("\n")
     };
-    expect![[""]].assert_eq(&update(level("privileged"), level("baseline")));
+    expect![[r#"
+        existing pods in namespace "old" violate the new PodSecurity enforce level "baseline:latest"
+        p1 (and 2 other pods): privileged
+        port: hostPort"#]]
+    .assert_eq(&update(level("privileged"), level("baseline")));
     assert_eq!(update(level("restricted"), level("baseline")), "", "it has not become stricter");
 }

@@ -31,16 +31,22 @@ fn what_a_write_adds_is_charged() {
         json!({ "pods": "1", "count/pods": "1", "cpu": "500m", "requests.memory": "0", "requests.example.com/gpu": "0", "services": "0" }),
     )]);
     fixture.create_pod(asking(json!({ "cpu": "250m", "memory": "100Mi", "example.com/gpu": "1" }))).unwrap();
-    expect![[""]].assert_eq(&used(&fixture, "q").to_string());
+    expect![[r#"{"count/pods":"2","cpu":"750m","pods":"2","requests.example.com/gpu":"1","requests.memory":"100Mi","services":"0"}"#]].assert_eq(&used(&fixture, "q").to_string());
 }
 
 #[test]
 fn too_much_is_refused_in_upstreams_words() {
-    refused(quota("q", json!({ "pods": "2" }), json!({ "pods": "2" })), asking(json!({})), expect![[""]]);
+    refused(
+        quota("q", json!({ "pods": "2" }), json!({ "pods": "2" })),
+        asking(json!({})),
+        expect![[r#"pods "web" is forbidden: exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2"#]],
+    );
     refused(
         quota("q", json!({ "cpu": "1", "memory": "1Gi" }), json!({ "cpu": "800m", "memory": "900Mi" })),
         asking(json!({ "cpu": "300m", "memory": "200Mi" })),
-        expect![[""]],
+        expect![[
+            r#"pods "web" is forbidden: exceeded quota: q, requested: cpu=300m,memory=200Mi, used: cpu=800m,memory=900Mi, limited: cpu=1,memory=1Gi"#
+        ]],
     );
     refused(
         quota(
@@ -49,9 +55,15 @@ fn too_much_is_refused_in_upstreams_words() {
             json!({ "requests.cpu": "0", "limits.memory": "0" }),
         ),
         json!({ "containers": [{ "name": "b" }, { "name": "a" }], "initContainers": [{ "name": "i", "resources": { "limits": { "memory": "1" } } }] }),
-        expect![[""]],
+        expect![[
+            r#"pods "web" is forbidden: failed quota: q: must specify limits.memory for: a,b; requests.cpu for: a,b,i"#
+        ]],
     );
-    refused(quota("q", json!({ "pods": "2" }), json!({})), asking(json!({})), expect![[""]]);
+    refused(
+        quota("q", json!({ "pods": "2" }), json!({})),
+        asking(json!({})),
+        expect![[r#"pods "web" is forbidden: status unknown for quota: q, resources: pods"#]],
+    );
 }
 
 #[test]
@@ -167,19 +179,20 @@ fn services_and_claims_count_as_what_they_are() {
     let mut open = service.clone();
     open["spec"]["type"] = json!("LoadBalancer");
     fixture.admit(&admin(), "update services default/web", Some(&service), &open).unwrap();
-    expect![[""]].assert_eq(&used(&fixture, "s").to_string());
+    expect![[r#"{"services":"1","services.loadbalancers":"1","services.nodeports":"2"}"#]]
+        .assert_eq(&used(&fixture, "s").to_string());
     let claim = |size: &str| {
         let mut claim = plain("v1", "PersistentVolumeClaim", "default", "c");
         claim["spec"] = json!({ "storageClassName": "fast", "resources": { "requests": { "storage": size } } });
         claim
     };
     fixture.admit(&admin(), "create persistentvolumeclaims default/", None, &claim("1Gi")).unwrap();
-    expect![[""]].assert_eq(&used(&fixture, "c").to_string());
-    expect![[""]].assert_eq(
+    expect![[r#"{"fast.storageclass.storage.k8s.io/requests.storage":"1Gi","persistentvolumeclaims":"1","requests.storage":"1Gi"}"#]].assert_eq(&used(&fixture, "c").to_string());
+    expect![[r#"persistentvolumeclaims "c" is forbidden: exceeded quota: c, requested: fast.storageclass.storage.k8s.io/requests.storage=4Gi, used: fast.storageclass.storage.k8s.io/requests.storage=1Gi, limited: fast.storageclass.storage.k8s.io/requests.storage=3Gi"#]].assert_eq(
         &fixture.admit(&admin(), "create persistentvolumeclaims default/", None, &claim("4Gi")).unwrap_err(),
     );
     let deployment = plain("apps/v1", "Deployment", "default", "d");
-    expect![[""]]
+    expect![[r#"deployments.apps "d" is forbidden: exceeded quota: o, requested: count/deployments.apps=1, used: count/deployments.apps=0, limited: count/deployments.apps=0"#]]
         .assert_eq(&fixture.admit(&admin(), "create apps:deployments default/", None, &deployment).unwrap_err());
     assert!(fixture.admit(&admin(), "create configmaps default/", None, &config_map("default")).is_err());
 }
