@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sampan_api::k8s::api::core::v1::PersistentVolume;
-use sampan_client::{Api, Informer, PostParams, error};
+use sampan_client::{Informer, PostParams, error};
 
 use crate::controller::{Context, Controller, Failure, Key, Next, Rule, Watch};
 use crate::table::Entry;
@@ -32,8 +32,7 @@ impl PvProtection {
     async fn sync(&self, key: &Key) -> Result<Next, Failure> {
         let changed = self.volumes.get(key).and_then(|volume| plan(&volume));
         let Some(changed) = changed else { return Ok(Next::Settled) };
-        let api = Api::<PersistentVolume>::all(self.cx.informers.client().clone());
-        match api.replace(&key.name, &PostParams::default(), &changed).await {
+        match self.cx.cluster::<PersistentVolume>().replace(&key.name, &PostParams::default(), &changed).await {
             Err(failure) if !error::is_not_found(&failure) => Err(failure.into()),
             _ => Ok(Next::Settled),
         }

@@ -21,15 +21,17 @@ async fn pod_security_refuses_and_warns() {
     let cluster = cluster().await;
     let path = "/api/v1/namespaces/default/pods";
     let refused = cluster.ask(&format!("POST {path}\n\n{}", pod("p", json!({"privileged": true})))).await;
-    expect![[""]].assert_eq(&refused.failure());
+    expect![[r#"403 Forbidden pods "p" is forbidden: violates PodSecurity "baseline:latest": privileged (container "c" must not set securityContext.privileged=true)"#]].assert_eq(&refused.failure());
     let warned = cluster.ask(&format!("POST {path}\n\n{}", pod("p", json!({})))).await;
     assert_eq!(warned.code, 201);
-    expect![[""]].assert_eq(&warned.warnings().join("\n"));
+    expect![[r#"299 - "would violate PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (container \"c\" must set securityContext.allowPrivilegeEscalation=false), unrestricted capabilities (container \"c\" must set securityContext.capabilities.drop=[\"ALL\"]), runAsNonRoot != true (pod or container \"c\" must set securityContext.runAsNonRoot=true), seccompProfile (pod or container \"c\" must set securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\")""#]].assert_eq(&warned.warnings().join("\n"));
     let strict = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
     let patched = cluster
         .ask(&format!("PATCH /api/v1/namespaces/default\nContent-Type: application/merge-patch+json\n\n{strict}"))
         .await;
-    expect![[""]].assert_eq(&patched.warnings().join("\n"));
+    expect![[r#"
+        299 - "existing pods in namespace \"default\" violate the new PodSecurity enforce level \"restricted:latest\""
+        299 - "p: allowPrivilegeEscalation != false, unrestricted capabilities, runAsNonRoot != true, seccompProfile""#]].assert_eq(&patched.warnings().join("\n"));
 }
 
 #[tokio::test]
