@@ -3,13 +3,22 @@
 //! A plugin is one file here and one line in [`all`]; the order is upstream's (`pkg/kubeapiserver/options/plugins.go`).
 
 mod certificates;
+mod default_ingress_class;
+mod default_storage_class;
 mod default_toleration_seconds;
+mod limit_ranger;
 mod namespace_lifecycle;
 mod node_restriction;
+mod pod_security;
+mod pod_topology_labels;
 mod priority;
+mod pvc_resize;
+mod resource_quota;
+mod resources;
 mod role_escalation;
 mod runtime_class;
 mod service_account;
+mod storage_object_in_use;
 mod taint_nodes_by_condition;
 
 #[cfg(test)]
@@ -19,13 +28,13 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sampan_api::request::{Admission, AdmissionRequest, Attributes, Lister, Operation};
+use sampan_api::request::{Admission, AdmissionRequest, Attributes, Lister, Operation, StatusWriter};
 use sampan_meta::{Clock, Entropy, Status, object};
 use serde_json::Value;
 
 use crate::authz::Authorizer;
 
-/// What plugins may look at. They decide; they never write.
+/// What plugins may look at. They decide; all they write is how much of a quota is used.
 #[derive(Clone)]
 pub struct Context {
     /// Namespaces, service accounts, classes, pods, roles.
@@ -36,6 +45,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// For name suffixes.
     pub entropy: Arc<dyn Entropy>,
+    /// For the status of quotas.
+    pub writer: Arc<dyn StatusWriter>,
 }
 
 /// One admission plugin. Both calls may come several times for one request (a write that lost a race is admitted again) and
@@ -58,15 +69,22 @@ pub(crate) trait Plugin: Send + Sync {
 fn all() -> Vec<Box<dyn Plugin>> {
     vec![
         Box::new(namespace_lifecycle::NamespaceLifecycle),
+        Box::new(limit_ranger::LimitRanger),
         Box::new(service_account::ServiceAccount),
         Box::new(node_restriction::NodeRestriction),
         Box::new(taint_nodes_by_condition::TaintNodesByCondition),
+        Box::new(pod_security::PodSecurity),
         Box::new(priority::Priority),
         Box::new(default_toleration_seconds::DefaultTolerationSeconds),
+        Box::new(default_storage_class::DefaultStorageClass),
+        Box::new(storage_object_in_use::StorageObjectInUseProtection),
+        Box::new(pvc_resize::PersistentVolumeClaimResize),
         Box::new(runtime_class::RuntimeClass),
         Box::new(certificates::CertificateApproval),
         Box::new(certificates::CertificateSigning),
         Box::new(certificates::CertificateSubjectRestriction),
+        Box::new(default_ingress_class::DefaultIngressClass),
+        Box::new(pod_topology_labels::PodTopologyLabels),
         Box::new(role_escalation::RoleEscalation),
     ]
 }
@@ -109,7 +127,8 @@ impl Admission for Chain {
             for plugin in &self.plugins {
                 plugin.validate(&self.context, request, object).inspect_err(|status| refused(plugin.name(), status))?;
             }
-            Ok(())
+            // Last: what another plugin refuses is not charged.
+            resource_quota::charge(&self.context, request, object).await
         }
         .boxed()
     }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use sampan_api::request::{Attributes, Lister, User};
-use sampan_meta::{GroupResource, object};
+use sampan_api::request::{Attributes, Lister, StatusWriter, User};
+use sampan_meta::{GroupResource, Status, object};
 use serde_json::{Value, json};
 
 type Key = (GroupResource, String, String);
@@ -66,6 +68,30 @@ impl Lister for Objects {
 
     fn version(&self, resource: &GroupResource) -> u64 {
         self.versions.lock().get(resource).copied().unwrap_or_default()
+    }
+}
+
+/// Versions are counted in the objects themselves. Whoever writes lets others go first once, so that writes do race.
+impl StatusWriter for Objects {
+    fn write_status<'a>(
+        &'a self,
+        resource: &'a GroupResource,
+        mut object: Value,
+    ) -> BoxFuture<'a, Result<Value, Status>> {
+        async move {
+            tokio::task::yield_now().await;
+            let (namespace, name) = (object::namespace(&object).to_owned(), object::name(&object).to_owned());
+            let present = self.get(resource, &namespace, &name).ok_or_else(|| Status::not_found(resource, &name))?;
+            let version = object::resource_version(&present).to_owned();
+            if version != object::resource_version(&object) {
+                return Err(Status::modified(resource, &name));
+            }
+            let next = version.parse::<u64>().unwrap_or_default() + 1;
+            object::set_resource_version(&mut object, next.to_string());
+            self.put(object.clone());
+            Ok(object)
+        }
+        .boxed()
     }
 }
 

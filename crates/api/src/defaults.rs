@@ -6,10 +6,13 @@
 //!
 //! Defaulting what has been defaulted changes nothing.
 
+mod admissionregistration;
 mod apps;
 mod batch;
 mod core;
+mod devices;
 mod fill;
+mod flowcontrol;
 mod pod;
 mod policy;
 
@@ -35,10 +38,13 @@ fn rule(type_name: &str) -> Option<Rule> {
     Some(match type_name {
         "admissionregistration.v1.MatchResources" => policy::match_resources,
         "admissionregistration.v1.MutatingWebhook" => policy::mutating_webhook,
+        "admissionregistration.v1.NamedRuleWithOperations" => admissionregistration::rule,
+        "admissionregistration.v1.RuleWithOperations" => admissionregistration::rule,
         "admissionregistration.v1.ServiceReference" => policy::webhook_service,
         "admissionregistration.v1.ValidatingAdmissionPolicySpec" => policy::admission_policy,
         "admissionregistration.v1.MutatingAdmissionPolicySpec" => policy::admission_policy,
         "admissionregistration.v1.ValidatingWebhook" => policy::webhook,
+        "apiregistration.v1.ServiceReference" => flowcontrol::api_service_reference,
         "apps.v1.DaemonSet" => apps::daemon_set,
         "apps.v1.Deployment" => apps::deployment,
         "apps.v1.ReplicaSet" => apps::replica_set,
@@ -73,11 +79,17 @@ fn rule(type_name: &str) -> Option<Rule> {
         "core.v1.ServiceAccountTokenProjection" => pod::service_account_token,
         "core.v1.Volume" => pod::volume,
         "discovery.v1.EndpointPort" => core::endpoint_slice_port,
+        "flowcontrol.v1.ExemptPriorityLevelConfiguration" => flowcontrol::exempt_level,
+        "flowcontrol.v1.FlowSchemaSpec" => flowcontrol::flow_schema,
+        "flowcontrol.v1.LimitedPriorityLevelConfiguration" => flowcontrol::limited_level,
+        "flowcontrol.v1.QueuingConfiguration" => flowcontrol::queuing,
         "networking.v1.IngressClassParametersReference" => policy::ingress_class_parameters,
         "networking.v1.NetworkPolicySpec" => policy::network_policy,
         "networking.v1.NetworkPolicyPort" => core::port_protocol,
         "rbac.v1.RoleRef" => policy::role_ref,
         "rbac.v1.Subject" => policy::subject,
+        "resource.v1.DeviceSubRequest" => devices::request,
+        "resource.v1.ExactDeviceRequest" => devices::request,
         "scheduling.v1.PriorityClass" => policy::priority_class,
         "storage.v1.CSIDriverSpec" => policy::csi_driver,
         "storage.v1.StorageClass" => policy::storage_class,

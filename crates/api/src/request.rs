@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use sampan_meta::{GroupResource, Status};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The user nobody logged in as.
 pub const ANONYMOUS: &str = "system:anonymous";
@@ -113,6 +113,28 @@ pub struct AdmissionRequest<'a> {
     pub old: Option<&'a Value>,
     /// Nothing will be stored: plugins must have no effects elsewhere either.
     pub dry_run: bool,
+    /// Where plugins put what the client should be told of a write that happens all the same.
+    pub warnings: &'a Warnings,
+}
+
+/// What a client is told beside the answer (`Warning: 299` headers), each thing once.
+#[derive(Debug, Default)]
+pub struct Warnings(Mutex<Vec<String>>);
+
+impl Warnings {
+    /// Adds one, unless it is there.
+    pub fn add(&self, warning: impl Into<String>) {
+        let warning = warning.into();
+        let mut warnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+
+    /// Those so far, taken away.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Says whether a write by a permitted user may happen, and completes it.
@@ -161,6 +183,19 @@ pub trait Lister: Send + Sync {
 
     /// Changes whenever any object of the resource changed: the key of what is compiled from them.
     fn version(&self, resource: &GroupResource) -> u64;
+}
+
+/// Writes the status of an object: the one thing admission writes, which is how much of a quota is used.
+///
+/// # Contract
+/// A compare-and-swap: the object is the one read from a [`Lister`] with another status, and its resourceVersion the condition.
+/// Nobody is asked for permission. Once a conflict is answered, the lister of the same registry shows the state that won.
+pub trait StatusWriter: Send + Sync {
+    /// Replaces the status, and answers the object as it is stored now.
+    ///
+    /// # Errors
+    /// 409 when somebody else was quicker, 404 when the object is gone, and what the store answers.
+    fn write_status<'a>(&'a self, resource: &'a GroupResource, object: Value) -> BoxFuture<'a, Result<Value, Status>>;
 }
 
 #[cfg(test)]

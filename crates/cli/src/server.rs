@@ -179,6 +179,7 @@ fn assemble(registry: Arc<Registry>, authority: &Arc<Authority>, outside: &Outsi
         authorizer: authorizer.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
+        writer: registry.clone(),
     };
     let roots = vec![authority.certificate().clone()];
     let to_nodes = authority.keep("apiserver-kubelet-client", &Subject::kubelet_api_client())?;

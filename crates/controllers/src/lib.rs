@@ -37,6 +37,8 @@ mod job;
 mod namespace;
 mod node_lifecycle;
 mod pod_gc;
+mod pv_protection;
+mod pvc_protection;
 mod replicaset;
 mod root_ca;
 mod service_account;
@@ -64,6 +66,8 @@ pub fn all() -> Vec<Entry> {
         namespace::ENTRY,
         node_lifecycle::ENTRY,
         pod_gc::ENTRY,
+        pv_protection::ENTRY,
+        pvc_protection::ENTRY,
         replicaset::ENTRY,
         root_ca::ENTRY,
         service_account::ENTRY,

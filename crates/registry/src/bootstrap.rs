@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::context::RequestContext;
 use crate::error::OpenError;
+use crate::flowcontrol;
 use crate::registry::Registry;
 
 /// Upstream: `pkg/controlplane/controller/systemnamespaces`.
@@ -13,7 +14,9 @@ const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-no
 
 impl Registry {
     pub(crate) async fn bootstrap(&self) -> Result<(), OpenError> {
-        for object in NAMESPACES.iter().map(|name| namespace(name)).chain(priority_classes()) {
+        for object in
+            NAMESPACES.iter().map(|name| namespace(name)).chain(priority_classes()).chain(flowcontrol::objects())
+        {
             self.ensure(object).await.map_err(OpenError::Bootstrap)?;
         }
         Ok(())

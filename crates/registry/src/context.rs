@@ -1,7 +1,6 @@
 //! Who asks, through which admission, and how: what every verb is given besides the object.
 
-use parking_lot::Mutex;
-use sampan_api::request::{Admission, Attributes, Operation};
+use sampan_api::request::{Admission, Attributes, Operation, Warnings};
 
 /// What becomes of fields the schema does not know (`fieldValidation`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +26,7 @@ pub struct RequestContext<'a> {
     pub field_manager: Option<String>,
     /// What becomes of unknown fields in a patch; whole objects come checked.
     pub field_validation: FieldValidation,
-    warnings: Mutex<Vec<String>>,
+    warnings: Warnings,
 }
 
 impl<'a> RequestContext<'a> {
@@ -39,7 +38,7 @@ impl<'a> RequestContext<'a> {
             dry_run: false,
             field_manager: None,
             field_validation: FieldValidation::default(),
-            warnings: Mutex::new(Vec::new()),
+            warnings: Warnings::default(),
         }
     }
 
@@ -66,16 +65,12 @@ impl<'a> RequestContext<'a> {
 
     /// Adds a warning for the client (`Warning: 299` header), once.
     pub fn warn(&self, warning: impl Into<String>) {
-        let warning = warning.into();
-        let mut warnings = self.warnings.lock();
-        if !warnings.contains(&warning) {
-            warnings.push(warning);
-        }
+        self.warnings.add(warning);
     }
 
     /// The warnings so far, taken away.
     pub fn take_warnings(&self) -> Vec<String> {
-        std::mem::take(&mut self.warnings.lock())
+        self.warnings.take()
     }
 
     /// The same context asked about another object or operation, as admission wants to see it.
@@ -84,6 +79,7 @@ impl<'a> RequestContext<'a> {
         operation: Operation,
         old: Option<&'b serde_json::Value>,
     ) -> sampan_api::request::AdmissionRequest<'b> {
-        sampan_api::request::AdmissionRequest { attributes: self.attributes, operation, old, dry_run: self.dry_run }
+        let Self { attributes, dry_run, warnings, .. } = self;
+        sampan_api::request::AdmissionRequest { attributes, operation, old, dry_run: *dry_run, warnings }
     }
 }

@@ -14,7 +14,9 @@
 //! - A write that changes nothing does not reach the store, so a settled controller leaves no trace.
 //! - A read without a resource version sees every write that was acknowledged before it began.
 
+mod admissionregistration;
 mod allocator;
+mod apiregistration;
 mod apps;
 mod batch;
 mod bootstrap;
@@ -26,9 +28,11 @@ mod context;
 mod coordination;
 mod core;
 mod discovery;
+mod dra;
 mod error;
 mod events;
 mod extract;
+mod flowcontrol;
 mod lister;
 mod node;
 mod object;
@@ -38,6 +42,7 @@ mod registry;
 mod resource;
 mod scheduling;
 mod shape;
+mod storage;
 mod stored;
 mod strategy;
 mod table;

@@ -1,12 +1,15 @@
-//! What authorizers and admission plugins read.
+//! What authorizers and admission plugins read, and the little they write.
 
 use std::sync::Arc;
 
-use sampan_api::request::Lister;
-use sampan_meta::GroupResource;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use sampan_api::request::{AdmitAll, Attributes, Lister, MASTERS, StatusWriter, User};
+use sampan_meta::{GroupResource, Status, object};
 use sampan_store::At;
 use serde_json::Value;
 
+use crate::context::RequestContext;
 use crate::object::Object;
 use crate::registry::Registry;
 use crate::resource::Resource;
@@ -35,6 +38,29 @@ impl Lister for Registry {
 
     fn version(&self, resource: &GroupResource) -> u64 {
         self.by_group(resource).map_or(0, |resource| self.cache.resource_version(&resource.storage))
+    }
+}
+
+impl StatusWriter for Registry {
+    fn write_status<'a>(&'a self, resource: &'a GroupResource, object: Value) -> BoxFuture<'a, Result<Value, Status>> {
+        async move {
+            let resource = self.by_group(resource).ok_or_else(Status::path_not_found)?;
+            let attributes = Attributes {
+                user: User::new("system:apiserver", [MASTERS]),
+                verb: "update".to_owned(),
+                group: resource.names.group.to_owned(),
+                version: resource.names.version.to_owned(),
+                resource: resource.names.plural.to_owned(),
+                subresource: "status".to_owned(),
+                namespace: object::namespace(&object).to_owned(),
+                name: object::name(&object).to_owned(),
+                resource_request: true,
+                ..Attributes::default()
+            };
+            let written = self.update(&RequestContext::new(&attributes, &AdmitAll), resource, object).await?;
+            Ok(written.object.value())
+        }
+        .boxed()
     }
 }
 

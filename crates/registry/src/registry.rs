@@ -44,7 +44,7 @@ pub struct Registry {
 
 impl Registry {
     /// Loads what the store holds, follows it from there, and makes what every cluster has: the namespaces `default`, `kube-system`,
-    /// `kube-public` and `kube-node-lease`, and the priority classes `system-*`.
+    /// `kube-public` and `kube-node-lease`, the priority classes `system-*`, and the levels and schemas of flow control.
     ///
     /// # Errors
     /// When the store cannot be read or written now, or the service network is too small.

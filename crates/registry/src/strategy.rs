@@ -55,6 +55,12 @@ impl Names {
         self.categories = &["all"];
         self
     }
+
+    /// One of `kubectl get api-extensions`.
+    pub(crate) const fn in_api_extensions(mut self) -> Self {
+        self.categories = &["api-extensions"];
+        self
+    }
 }
 
 /// Where objects of a kind live.
@@ -144,6 +150,11 @@ pub trait Strategy: Send + Sync + 'static {
     /// it was: brings back what of the metadata this path may not change.
     fn prepare_status_update(&self, subresource: &str, object: &mut Value, old: &Value) {
         let _ = (subresource, object, old);
+    }
+
+    /// Called after [`Strategy::prepare_status_update`] where an object has to say when its state changed.
+    fn record_time(&self, object: &mut Value, old: &Value, now: Timestamp) {
+        let _ = (object, old, now);
     }
 
     /// Whether a write to the main resource asks for something else, so that `metadata.generation` is raised.

@@ -3,11 +3,15 @@
 pub(crate) mod container;
 pub(crate) mod labels;
 pub(crate) mod metadata;
+pub(crate) mod persistent_volume;
+pub(crate) mod persistent_volume_claim;
 pub(crate) mod pod;
 pub(crate) mod probe;
 pub(crate) mod quantity;
 pub(crate) mod template;
 pub(crate) mod volume;
+pub(crate) mod volume_affinity;
+pub(crate) mod volume_source;
 
 use sampan_meta::field::{self, ErrorList, Path};
 use sampan_meta::object;

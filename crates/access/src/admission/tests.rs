@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use sampan_api::request::{MASTERS, NODES, User};
+use sampan_api::request::{MASTERS, NODES, User, Warnings};
 use sampan_meta::{ManualClock, SeededEntropy};
 use serde_json::json;
 
@@ -8,12 +8,17 @@ use super::*;
 use crate::testing::{Objects, asks, object as plain};
 
 mod certificates;
+mod limits;
 mod nodes;
+mod pod_security;
 mod pods;
+mod quotas;
+mod volumes;
 
 pub(super) struct Fixture {
     pub(super) objects: Arc<Objects>,
     chain: Chain,
+    pub(super) warnings: Warnings,
 }
 
 pub(super) fn fixture(objects: impl IntoIterator<Item = Value>) -> Fixture {
@@ -26,8 +31,9 @@ pub(super) fn fixture(objects: impl IntoIterator<Item = Value>) -> Fixture {
         authorizer: Arc::new(Authorizer::new(objects.clone())),
         clock: Arc::new(ManualClock::default()),
         entropy: Arc::new(SeededEntropy::new(1)),
+        writer: objects.clone(),
     };
-    Fixture { objects, chain: Chain::new(context) }
+    Fixture { objects, chain: Chain::new(context), warnings: Warnings::default() }
 }
 
 pub(super) fn admin() -> User {
@@ -57,7 +63,8 @@ impl Fixture {
             "delete" => Operation::Delete,
             _ => Operation::Update,
         };
-        let request = AdmissionRequest { attributes: &attributes, operation, old, dry_run: false };
+        let warnings = &self.warnings;
+        let request = AdmissionRequest { attributes: &attributes, operation, old, dry_run: false, warnings };
         let mut object = object.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(self.chain.mutate(&request, &mut object))?;

@@ -1,7 +1,7 @@
 //! `serviceaccounts/token`: a TokenRequest, answered with a token.
 
 use http::{Response, StatusCode};
-use sampan_api::request::{AdmissionRequest, Operation};
+use sampan_api::request::{AdmissionRequest, Operation, Warnings};
 use sampan_meta::Status;
 
 use crate::body::Body;
@@ -22,9 +22,12 @@ pub(super) async fn create(call: &mut Call, body: RequestBody) -> Result<Respons
     let sent_as = decode::media(&call.headers)?;
     let bytes = decode::read(body, &call.headers, call.server.limits.body).await?;
     let mut request = decode::object(&bytes, sent_as, expected, validation, &mut call.warnings)?;
-    let admission = AdmissionRequest { attributes: &call.attributes, operation: Operation::Create, old: None, dry_run };
+    let warnings = Warnings::default();
+    let (attributes, operation) = (&call.attributes, Operation::Create);
+    let admission = AdmissionRequest { attributes, operation, old: None, dry_run, warnings: &warnings };
     call.server.admission.mutate(&admission, &mut request).await?;
     call.server.admission.validate(&admission, &request).await?;
+    call.warnings.extend(warnings.take());
     let mut answer = call.server.tokens.token_request(&call.attributes.namespace, &call.attributes.name, &request)?;
     if dry_run {
         answer["status"]["token"] = "".into();

@@ -112,6 +112,7 @@ impl Cluster {
             authorizer: authorizer.clone(),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
+            writer: registry.clone(),
         });
         let node_client = sampan_access::pki::client_config(&roots, None, Arc::clone(&clock)).unwrap();
         let server = ApiServer::new(Options {

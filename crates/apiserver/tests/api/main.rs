@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod admission;
 mod create;
 mod discovery;
 mod encodings;

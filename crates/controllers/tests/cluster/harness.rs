@@ -209,8 +209,13 @@ fn server(
     let roots = vec![authority.certificate().clone()];
     let authenticator = Authenticator::new(roots, tokens.clone(), lister.clone(), clock.clone());
     let authorizer = Arc::new(Authorizer::new(lister.clone()));
-    let context =
-        admission::Context { lister, authorizer: authorizer.clone(), clock: clock.clone(), entropy: entropy.clone() };
+    let context = admission::Context {
+        lister,
+        authorizer: authorizer.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        writer: registry.clone(),
+    };
     ApiServer::new(sampan_apiserver::Options {
         registry: registry.clone(),
         authenticator: Arc::new(authenticator),

@@ -4,4 +4,5 @@ mod harness;
 mod jobs;
 mod nodes;
 mod owners;
+mod storage;
 mod workloads;

@@ -63,7 +63,7 @@ pub(super) fn map<'a>(object: &'a Value, member: &str) -> Option<&'a Map<String,
 }
 
 /// Bytes that a base64 text stands for.
-pub(super) fn decoded_length(text: &str) -> usize {
+pub(crate) fn decoded_length(text: &str) -> usize {
     text.trim_end_matches('=').len() * 3 / 4
 }
 

@@ -10,6 +10,7 @@ use super::{container, invalid_all, labels, one_of, volume};
 pub(crate) fn validate(pod: &Value) -> ErrorList {
     let mut errors = ErrorList::new();
     validate_spec(&mut errors, pod.get("spec").unwrap_or(&Value::Null), &Path::new("spec"));
+    super::volume::validate_claim_names(&mut errors, pod);
     errors
 }
 

@@ -47,6 +47,10 @@ impl Registry {
         for (annotation, value) in object::annotations(binding).into_iter().flatten() {
             object::set(&mut pod, &["metadata", "annotations", annotation], value.clone());
         }
+        // Where the node is, which admission has put there.
+        for (label, value) in object::labels(binding).into_iter().flatten() {
+            object::set(&mut pod, &["metadata", "labels", label], value.clone());
+        }
         let now = format_time(self.clock.now());
         conditions::set(&mut pod, json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": now}));
         if cx.dry_run {

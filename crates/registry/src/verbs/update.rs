@@ -129,6 +129,9 @@ impl Registry {
         cx.admission.mutate(&admission, &mut object).await?;
         resource.default(&mut object);
         prepare(cx, resource, &mut object, old);
+        if cx.attributes.subresource == "status" {
+            resource.strategy.record_time(&mut object, old, self.clock.now());
+        }
         let reservation = self.reserved(cx, resource, &mut object, Some(old)).await?;
         let written = self.admit_and_write(cx, resource, old_object, old, &object).await;
         reservation.settle(written.is_ok()).await;

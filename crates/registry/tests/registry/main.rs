@@ -7,6 +7,7 @@ mod bootstrap;
 mod cluster;
 mod create;
 mod delete;
+mod groups;
 mod list;
 mod patch;
 mod services;

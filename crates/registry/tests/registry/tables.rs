@@ -18,7 +18,7 @@ fn shown(cells: &[Value]) -> String {
     cells.iter().map(text).collect::<Vec<_>>().join(" | ")
 }
 
-async fn check(path: &str, objects: &[Value], expected: Expect) {
+pub(crate) async fn check(path: &str, objects: &[Value], expected: Expect) {
     let cluster = Cluster::new().await;
     let strategy = cluster.at(path, "", "").resource.strategy();
     let heads: Vec<Value> = strategy.columns().iter().map(|column| column.name.as_str().into()).collect();

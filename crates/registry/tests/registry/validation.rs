@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, deployment, pod, refusal};
 
-async fn refused(cluster: &Cluster, path: &str, object: Value, expected: Expect) {
+pub(crate) async fn refused(cluster: &Cluster, path: &str, object: Value, expected: Expect) {
     let namespace = if cluster.at(path, "", "").resource.namespaced { "default" } else { "" };
     expected.assert_eq(&refusal(cluster.create(&cluster.at(path, namespace, ""), object).await));
 }

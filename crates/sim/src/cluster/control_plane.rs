@@ -72,6 +72,7 @@ fn serve(
         authorizer: authorizer.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
+        writer: registry.clone(),
     };
     ApiServer::new(sampan_apiserver::Options {
         authenticator: Arc::new(Authenticator::new(roots, tokens.clone(), registry.clone(), clock.clone())),

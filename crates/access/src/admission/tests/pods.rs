@@ -115,7 +115,8 @@ fn a_pod_of_an_unknown_service_account_does_not_enter() {
 async fn a_pod_waits_a_moment_for_the_default_account_of_a_new_namespace() {
     let fixture = fixture([plain("v1", "Namespace", "", "new")]);
     let attributes = asks(&admin(), "create pods new/");
-    let request = AdmissionRequest { attributes: &attributes, operation: Operation::Create, old: None, dry_run: false };
+    let (operation, warnings) = (Operation::Create, &Warnings::default());
+    let request = AdmissionRequest { attributes: &attributes, operation, old: None, dry_run: false, warnings };
     let mut first = plain("v1", "Pod", "new", "web");
     let started = tokio::time::Instant::now();
     let refusal = fixture.chain.mutate(&request, &mut first).await.unwrap_err();
