@@ -30,6 +30,7 @@ mod error;
 mod events;
 mod extract;
 mod lister;
+mod managed_fields;
 mod node;
 mod object;
 mod options;
