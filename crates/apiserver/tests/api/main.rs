@@ -8,6 +8,8 @@
 )]
 
 mod access;
+mod apply;
+mod apply_upgrade;
 mod create;
 mod discovery;
 mod encodings;
@@ -17,6 +19,7 @@ mod in_process;
 mod kubectl;
 mod lists;
 mod logs;
+mod managed_fields;
 mod openapi;
 mod overload;
 mod patches;

@@ -1,6 +1,6 @@
 //! A configuration applied to an object. Upstream: `FieldManager.Apply` and what it wraps.
 
-use sampan_meta::apply::{self, ApplyError, Conflict, Managed, Operation, Versions as _};
+use sampan_meta::apply::{self, ApplyError, Conflict, Managed, Operation};
 use sampan_meta::{GroupVersionKind, Status, decode, object};
 use serde_json::Value;
 

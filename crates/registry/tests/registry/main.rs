@@ -8,6 +8,7 @@ mod cluster;
 mod create;
 mod delete;
 mod list;
+mod managed_fields;
 mod patch;
 mod services;
 mod subresources;
