@@ -23,13 +23,13 @@ mod remove;
 mod set;
 mod typed;
 
-pub use check::{check, Duplicates, InvalidFields};
+pub use check::{Duplicates, InvalidFields, check};
 pub use compare::{Comparison, compare};
 pub use element::{PathElement, Scalar};
 pub use fields_v1::{FieldsV1Error, write_fields_v1};
 pub use mentioned::mentioned;
 pub use merge::merge;
-pub use own::{ApplyError, Applied, Conflict, Managed, Manager, Operation, Request, Versions, apply, update};
+pub use own::{Applied, ApplyError, Conflict, Managed, Manager, Operation, Request, Versions, apply, update};
 pub use remove::{extract, remove};
 pub use set::FieldSet;
 pub use typed::Typed;

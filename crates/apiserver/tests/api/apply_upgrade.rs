@@ -44,7 +44,9 @@ async fn kubectl_does_not_take_what_others_have_changed_since() {
     client_side(&cluster, 3).await;
     let path = format!("{DEPLOYMENTS}/web");
     let scale = "{\"spec\":{\"replicas\":4}}";
-    cluster.ask(&format!("PATCH {path}?fieldManager=scaler\nContent-Type: application/merge-patch+json\n\n{scale}")).await;
+    cluster
+        .ask(&format!("PATCH {path}?fieldManager=scaler\nContent-Type: application/merge-patch+json\n\n{scale}"))
+        .await;
     let refused = cluster.apply(&path, "kubectl", &web(json!({"replicas": 5}))).await;
     expect![[r#"409 Conflict Apply failed with 1 conflict: conflict with "scaler" using apps/v1: .spec.replicas"#]]
         .assert_eq(&refused.failure());
@@ -59,11 +61,17 @@ async fn what_was_there_before_anybody_was_tracked_is_owned_as_such() {
     let forgotten = cluster.ask(&format!("PATCH {path}\nContent-Type: application/merge-patch+json\n\n{reset}")).await;
     assert!(forgotten.json()["metadata"].get("managedFields").is_none(), "{}", forgotten.text());
     let refused = cluster.apply(&path, "one", &web(json!({"replicas": 5}))).await;
-    expect![[r#"409 Conflict Apply failed with 1 conflict: conflict with "before-first-apply" using apps/v1: .spec.replicas"#]]
-        .assert_eq(&refused.failure());
+    expect![[
+        r#"409 Conflict Apply failed with 1 conflict: conflict with "before-first-apply" using apps/v1: .spec.replicas"#
+    ]]
+    .assert_eq(&refused.failure());
     let applied = cluster.apply(&path, "one", &web(json!({"replicas": 3}))).await.json();
-    let names: Vec<&str> =
-        applied["metadata"]["managedFields"].as_array().unwrap().iter().map(|entry| entry["manager"].as_str().unwrap()).collect();
+    let names: Vec<&str> = applied["metadata"]["managedFields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["manager"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["one", "before-first-apply"]);
 }
 

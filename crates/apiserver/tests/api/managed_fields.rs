@@ -10,7 +10,8 @@ use crate::harness::{Cluster, admin};
 async fn check(cluster: &Cluster, user: &User, name: &str, query: &str, agent: &str, expected: Expect) {
     let agent = if agent.is_empty() { String::new() } else { format!("\nUser-Agent: {agent}") };
     let body = json!({"metadata": {"name": name}, "data": {"k": "v"}});
-    let reply = cluster.ask_as(user, &format!("POST /api/v1/namespaces/default/configmaps{query}{agent}\n\n{body}")).await;
+    let reply =
+        cluster.ask_as(user, &format!("POST /api/v1/namespaces/default/configmaps{query}{agent}\n\n{body}")).await;
     let found = if reply.code == 201 { owners(&reply.json()) } else { reply.failure() };
     expected.assert_eq(&found);
 }
@@ -19,10 +20,27 @@ async fn check(cluster: &Cluster, user: &User, name: &str, query: &str, agent: &
 async fn a_manager_is_called_as_it_says_or_as_its_program_is() {
     let cluster = Cluster::start().await;
     let admin = admin();
-    check(&cluster, &admin, "a", "?fieldManager=me", "curl/8", expect![[r#"me Update - {"f:data":{".":{},"f:k":{}}}"#]]).await;
-    check(&cluster, &admin, "b", "", "kubectl/v1.36.2 (linux/amd64)", expect![[r#"kubectl Update - {"f:data":{".":{},"f:k":{}}}"#]]).await;
+    check(
+        &cluster,
+        &admin,
+        "a",
+        "?fieldManager=me",
+        "curl/8",
+        expect![[r#"me Update - {"f:data":{".":{},"f:k":{}}}"#]],
+    )
+    .await;
+    check(
+        &cluster,
+        &admin,
+        "b",
+        "",
+        "kubectl/v1.36.2 (linux/amd64)",
+        expect![[r#"kubectl Update - {"f:data":{".":{},"f:k":{}}}"#]],
+    )
+    .await;
     let controller = User::new("system:serviceaccount:kube-system:job-controller", ["system:masters"]);
-    check(&cluster, &controller, "c", "", "", expect![[r#"job-controller Update - {"f:data":{".":{},"f:k":{}}}"#]]).await;
+    check(&cluster, &controller, "c", "", "", expect![[r#"job-controller Update - {"f:data":{".":{},"f:k":{}}}"#]])
+        .await;
     let node = User::new("system:node:n1", ["system:nodes", "system:masters"]);
     check(&cluster, &node, "d", "", "", expect![[r#"kubelet Update - {"f:data":{".":{},"f:k":{}}}"#]]).await;
     let long = "x".repeat(200);
@@ -33,7 +51,12 @@ async fn a_manager_is_called_as_it_says_or_as_its_program_is() {
 #[tokio::test]
 async fn metadata_alone_has_the_managers_too() {
     let cluster = Cluster::start().await;
-    cluster.create("/api/v1/namespaces/default/configmaps?fieldManager=me", json!({"metadata": {"name": "a"}, "data": {"k": "v"}})).await;
+    cluster
+        .create(
+            "/api/v1/namespaces/default/configmaps?fieldManager=me",
+            json!({"metadata": {"name": "a"}, "data": {"k": "v"}}),
+        )
+        .await;
     let media = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
     let partial = cluster.ask(&format!("GET /api/v1/namespaces/default/configmaps/a\nAccept: {media}")).await.json();
     assert_eq!(owners(&partial), r#"me Update - {"f:data":{".":{},"f:k":{}}}"#, "{partial}");
@@ -46,5 +69,8 @@ async fn apply_is_announced() {
     let patch = &document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"];
     assert!(patch["requestBody"]["content"].get("application/apply-patch+yaml").is_some(), "{patch}");
     let ports = &document["components"]["schemas"]["io.k8s.api.core.v1.Container"]["properties"]["ports"];
-    assert_eq!((&ports["x-kubernetes-list-type"], &ports["x-kubernetes-list-map-keys"]), (&json!("map"), &json!(["containerPort", "protocol"])));
+    assert_eq!(
+        (&ports["x-kubernetes-list-type"], &ports["x-kubernetes-list-map-keys"]),
+        (&json!("map"), &json!(["containerPort", "protocol"]))
+    );
 }

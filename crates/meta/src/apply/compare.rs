@@ -124,11 +124,7 @@ fn changed(mut difference: Difference<'_>) -> Difference<'_> {
 }
 
 /// The fields of an object on both sides. Both maps are sorted by name.
-fn members<'a>(
-    typed: Typed<'_>,
-    old: &'a Map<String, Value>,
-    new: &'a Map<String, Value>,
-) -> Result<Difference<'a>> {
+fn members<'a>(typed: Typed<'_>, old: &'a Map<String, Value>, new: &'a Map<String, Value>) -> Result<Difference<'a>> {
     let mut difference = Difference::default();
     let (mut olds, mut news) = (old.iter().peekable(), new.iter().peekable());
     loop {

@@ -123,7 +123,10 @@ impl PartialOrd for Scalar<'_> {
 
 impl Ord for Scalar<'_> {
     /// Numbers, strings, truth values, anything else. Upstream: `value.Compare`.
-    #[expect(clippy::cast_precision_loss, reason = "an integer that is compared with a fraction may be rounded, as upstream's is")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "an integer that is compared with a fraction may be rounded, as upstream's is"
+    )]
     fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Integer(one), Self::Integer(other)) => one.cmp(other),
@@ -176,7 +179,8 @@ impl<'a> PathElement<'a> {
         match self {
             Self::Field(name) => PathElement::Field(Cow::Owned(name.into_owned())),
             Self::Key(fields) => {
-                let owned = |(name, value): (Cow<'_, str>, Scalar<'_>)| (Cow::Owned(name.into_owned()), value.into_owned());
+                let owned =
+                    |(name, value): (Cow<'_, str>, Scalar<'_>)| (Cow::Owned(name.into_owned()), value.into_owned());
                 PathElement::Key(fields.into_iter().map(owned).collect())
             }
             Self::Value(value) => PathElement::Value(value.into_owned()),

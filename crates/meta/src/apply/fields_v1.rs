@@ -92,7 +92,8 @@ pub fn write_fields_v1(value: &Value, out: &mut String) {
     if by_text {
         members.iter().enumerate().for_each(|(index, member)| write_member(index, member, out));
     } else {
-        let mut sorted: Vec<_> = members.iter().map(|member| (PathElement::parse(member.0).ok().flatten(), member)).collect();
+        let mut sorted: Vec<_> =
+            members.iter().map(|member| (PathElement::parse(member.0).ok().flatten(), member)).collect();
         sorted.sort_by(|one, other| one.0.cmp(&other.0));
         sorted.into_iter().enumerate().for_each(|(index, (_, member))| write_member(index, member, out));
     }

@@ -98,7 +98,11 @@ fn list(typed: Typed<'_>, live: &[Value], config: &[Value]) -> Result<Vec<Value>
 }
 
 /// The configuration's elements with their live ones, and for each live element the position of the configuration's.
-fn matched<'v>(typed: Typed<'_>, live: &'v [Value], config: &'v [Value]) -> Result<(Vec<Wanted<'v>>, Vec<Option<usize>>)> {
+fn matched<'v>(
+    typed: Typed<'_>,
+    live: &'v [Value],
+    config: &'v [Value],
+) -> Result<(Vec<Wanted<'v>>, Vec<Option<usize>>)> {
     let mut positions: BTreeMap<PathElement<'_>, usize> = BTreeMap::new();
     let mut wanted = Vec::with_capacity(config.len());
     for (index, value) in config.iter().enumerate() {

@@ -166,7 +166,8 @@ pub fn apply<'a>(
         None => merged,
     };
     let change = compare(typed, live, &object).map_err(ApplyError::Live)?.excluding(versions.ignored(api_version));
-    let losses = Losses::of(request, live, &object, &change, &mut managers, Some(&applier)).map_err(ApplyError::Live)?;
+    let losses =
+        Losses::of(request, live, &object, &change, &mut managers, Some(&applier)).map_err(ApplyError::Live)?;
     if !force {
         losses.conflicts(&managers)?;
     }

@@ -68,13 +68,7 @@ fn versions_of<'m>(first: &'m str, managers: &'m [Managed<'_>]) -> Vec<&'m str> 
 }
 
 /// The pruned object with all back that is owned by anybody.
-fn with_owned(
-    typed: Typed<'_>,
-    api_version: &str,
-    merged: &Value,
-    pruned: &Value,
-    managers: &[Managed<'_>],
-) -> Value {
+fn with_owned(typed: Typed<'_>, api_version: &str, merged: &Value, pruned: &Value, managers: &[Managed<'_>]) -> Value {
     let of_version = managers.iter().filter(|managed| managed.manager.api_version == api_version);
     let mut kept = with_named_fields(&mentioned(typed, pruned), typed);
     for managed in of_version {

@@ -24,10 +24,8 @@ pub(super) fn unchanged(writer: &Writer<'_>, live: &Value) -> Option<FieldSet<'s
     let typed = writer.versions.typed(&writer.api_version)?;
     check(typed, &applied, Duplicates::Refused).ok()?;
     let change = compare(typed, &applied, live).ok()?;
-    let unchanged = mentioned(typed, &applied)
-        .difference(&change.modified)
-        .difference(&change.added)
-        .difference(&change.removed);
+    let unchanged =
+        mentioned(typed, &applied).difference(&change.modified).difference(&change.added).difference(&change.removed);
     Some(unchanged.into_owned())
 }
 

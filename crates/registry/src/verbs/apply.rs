@@ -75,9 +75,8 @@ impl Registry {
         let wanted = managed_fields::apply(&self.writer(cx, resource), None, config, force)?;
         let uid = object::uid(&wanted);
         if !uid.is_empty() {
-            let why = format!(
-                "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
-            );
+            let why =
+                format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
             return Err(Status::conflict(&resource.group_resource(), &cx.attributes.name, why));
         }
         check_place(cx, resource, &wanted)?;

@@ -1,6 +1,6 @@
 use expect_test::{Expect, expect};
-use sampan_registry::{PatchKind, RequestContext};
 use sampan_api::request::AdmitAll;
+use sampan_registry::{PatchKind, RequestContext};
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, Place, deployment};
@@ -10,7 +10,14 @@ fn owners(object: &Value) -> String {
     let entries = object["metadata"]["managedFields"].as_array().map_or(&[][..], Vec::as_slice);
     let line = |entry: &Value| {
         let text = |name: &str| entry[name].as_str().unwrap_or("-").to_owned();
-        format!("{} {} {} {}: {}", text("manager"), text("operation"), text("subresource"), text("apiVersion"), entry["fieldsV1"])
+        format!(
+            "{} {} {} {}: {}",
+            text("manager"),
+            text("operation"),
+            text("subresource"),
+            text("apiVersion"),
+            entry["fieldsV1"]
+        )
     };
     entries.iter().map(line).collect::<Vec<_>>().join("\n")
 }
@@ -27,7 +34,8 @@ fn of<'a>(place: &'a Place, manager: &str) -> RequestContext<'a> {
 impl Cluster {
     async fn merge_as(&self, place: &Place, manager: &str, patch: Value) -> Value {
         let body = patch.to_string();
-        let outcome = self.registry.patch(&of(place, manager), &place.resource, PatchKind::Merge, body.as_bytes()).await;
+        let outcome =
+            self.registry.patch(&of(place, manager), &place.resource, PatchKind::Merge, body.as_bytes()).await;
         outcome.unwrap().object.value()
     }
 }
@@ -88,7 +96,10 @@ async fn entries_may_be_replaced_and_forgotten_through_the_main_resource_alone()
     let chosen = cluster.merge_as(&place, "other", json!({"metadata": {"managedFields": [entry]}})).await;
     check(&chosen, expect![[r#"chosen Apply - v1: {"f:data":{"f:key":{}}}"#]]);
     let senseless = json!({"metadata": {"managedFields": [{"manager": "x"}]}});
-    check(&cluster.merge_as(&place, "other", senseless).await, expect![[r#"chosen Apply - v1: {"f:data":{"f:key":{}}}"#]]);
+    check(
+        &cluster.merge_as(&place, "other", senseless).await,
+        expect![[r#"chosen Apply - v1: {"f:data":{"f:key":{}}}"#]],
+    );
     for reset in [json!([]), json!([{}])] {
         cluster.merge_as(&place, "other", json!({"metadata": {"managedFields": [entry]}})).await;
         let forgotten = cluster.merge_as(&place, "other", json!({"metadata": {"managedFields": reset}})).await;
@@ -116,12 +127,19 @@ async fn a_pod_is_owned_as_upstream_has_it() {
     let created = cluster.create(&cluster.at("pods", "default", ""), pod).await.unwrap();
     expect![[r#"unknown Update - v1: {"f:metadata":{"f:labels":{".":{},"f:app":{}}},"f:spec":{"f:containers":{"k:{\"name\":\"main\"}":{".":{},"f:image":{},"f:imagePullPolicy":{},"f:name":{},"f:ports":{".":{},"k:{\"containerPort\":443,\"protocol\":\"TCP\"}":{".":{},"f:containerPort":{},"f:protocol":{}},"k:{\"containerPort\":80,\"protocol\":\"TCP\"}":{".":{},"f:containerPort":{},"f:protocol":{}}},"f:resources":{},"f:terminationMessagePath":{},"f:terminationMessagePolicy":{}}},"f:dnsPolicy":{},"f:enableServiceLinks":{},"f:restartPolicy":{},"f:schedulerName":{},"f:securityContext":{},"f:terminationGracePeriodSeconds":{}}}"#]]
         .assert_eq(&owners(&created));
-    let read = cluster.registry.get(
-        &cluster.at("pods", "default", "p").context(), &cluster.at("pods", "default", "p").resource, "").await.unwrap();
+    let read = cluster
+        .registry
+        .get(&cluster.at("pods", "default", "p").context(), &cluster.at("pods", "default", "p").resource, "")
+        .await
+        .unwrap();
     let text = String::from_utf8(read.json().to_vec()).unwrap();
     let (http, https) = (text.find(r#"\"containerPort\":80"#).unwrap(), text.find(r#"\"containerPort\":443"#).unwrap());
     assert!(http < https, "numbers are in the order of their size");
-    let bare = { let mut bare = read.value(); sampan_meta::object::remove(&mut bare, &["metadata", "managedFields"]); bare };
+    let bare = {
+        let mut bare = read.value();
+        sampan_meta::object::remove(&mut bare, &["metadata", "managedFields"]);
+        bare
+    };
     println!("a pod of {} bytes has {} bytes of managedFields", text.len(), text.len() - bare.to_string().len());
 }
 

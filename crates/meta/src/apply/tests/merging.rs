@@ -14,17 +14,33 @@ fn check_merge(live: Value, config: Value, expected: Expect) {
 
 #[test]
 fn leaves_are_replaced_and_objects_joined() {
-    check_merge(json!({"replicas": 1, "suspend": true}), json!({"replicas": 2}), expect![[r#"{"replicas":2,"suspend":true}"#]]);
-    check_merge(json!({"selector": {"matchLabels": {"a": "1"}}}), json!({"selector": {"matchLabels": {"b": "2"}}}), expect![[r#"{"selector":{"matchLabels":{"b":"2"}}}"#]]);
+    check_merge(
+        json!({"replicas": 1, "suspend": true}),
+        json!({"replicas": 2}),
+        expect![[r#"{"replicas":2,"suspend":true}"#]],
+    );
+    check_merge(
+        json!({"selector": {"matchLabels": {"a": "1"}}}),
+        json!({"selector": {"matchLabels": {"b": "2"}}}),
+        expect![[r#"{"selector":{"matchLabels":{"b":"2"}}}"#]],
+    );
     check_merge(json!({"values": [1, 2]}), json!({"values": [3]}), expect![[r#"{"values":[3]}"#]]);
-    check_merge(json!({"data": {"a": "eA=="}}), json!({"data": {"b": "eQ=="}}), expect![[r#"{"data":{"a":"eA==","b":"eQ=="}}"#]]);
+    check_merge(
+        json!({"data": {"a": "eA=="}}),
+        json!({"data": {"b": "eQ=="}}),
+        expect![[r#"{"data":{"a":"eA==","b":"eQ=="}}"#]],
+    );
 }
 
 #[test]
 fn a_null_replaces_a_leaf_and_empties_nothing() {
     check_merge(json!({"replicas": 1}), json!({"replicas": null}), expect![[r#"{"replicas":null}"#]]);
     check_merge(json!({"data": {"a": "eA=="}}), json!({"data": null}), expect![[r#"{"data":{"a":"eA=="}}"#]]);
-    check_merge(json!({"containers": [{"name": "a"}]}), json!({"containers": null}), expect![[r#"{"containers":[{"name":"a"}]}"#]]);
+    check_merge(
+        json!({"containers": [{"name": "a"}]}),
+        json!({"containers": null}),
+        expect![[r#"{"containers":[{"name":"a"}]}"#]],
+    );
     check_merge(json!({"data": {}}), json!({"data": null}), expect![[r#"{"data":null}"#]]);
     check_merge(json!({}), json!({"data": {}}), expect![[r#"{"data":{}}"#]]);
 }
@@ -33,14 +49,20 @@ fn a_null_replaces_a_leaf_and_empties_nothing() {
 fn elements_are_merged_by_their_keys_with_defaults_filled_in() {
     let ports = |ports: Value| json!({"containers": [{"name": "c", "ports": ports}]});
     check_merge(
-        ports(json!([{"containerPort": 80, "protocol": "TCP", "name": "old"}, {"containerPort": 80, "protocol": "UDP"}])),
+        ports(
+            json!([{"containerPort": 80, "protocol": "TCP", "name": "old"}, {"containerPort": 80, "protocol": "UDP"}]),
+        ),
         ports(json!([{"containerPort": 80, "name": "new"}])),
-        expect![[r#"{"containers":[{"name":"c","ports":[{"containerPort":80,"name":"new","protocol":"TCP"},{"containerPort":80,"protocol":"UDP"}]}]}"#]],
+        expect![[
+            r#"{"containers":[{"name":"c","ports":[{"containerPort":80,"name":"new","protocol":"TCP"},{"containerPort":80,"protocol":"UDP"}]}]}"#
+        ]],
     );
     check_merge(
         json!({"containers": [{"name": "a", "image": "1"}]}),
         json!({"containers": [{"image": "2"}]}),
-        expect![[r#"error: element 0: associative list with keys has an element that omits all key fields ["name"] (and doesn't have default values for any key fields)"#]],
+        expect![[
+            r#"error: element 0: associative list with keys has an element that omits all key fields ["name"] (and doesn't have default values for any key fields)"#
+        ]],
     );
 }
 
@@ -72,8 +94,16 @@ fn the_live_order_is_kept_where_the_configuration_has_no_other() {
 #[test]
 fn elements_that_are_alike_are_kept_until_somebody_applies_one_of_them() {
     let twice = || json!({"containers": [{"name": "a", "image": "1"}, {"name": "b"}, {"name": "a", "image": "2"}]});
-    check_merge(twice(), json!({"containers": [{"name": "b", "image": "3"}]}), expect![[r#"{"containers":[{"image":"1","name":"a"},{"image":"3","name":"b"},{"image":"2","name":"a"}]}"#]]);
-    check_merge(twice(), json!({"containers": [{"name": "a", "tty": true}]}), expect![[r#"{"containers":[{"name":"a","tty":true},{"name":"b"}]}"#]]);
+    check_merge(
+        twice(),
+        json!({"containers": [{"name": "b", "image": "3"}]}),
+        expect![[r#"{"containers":[{"image":"1","name":"a"},{"image":"3","name":"b"},{"image":"2","name":"a"}]}"#]],
+    );
+    check_merge(
+        twice(),
+        json!({"containers": [{"name": "a", "tty": true}]}),
+        expect![[r#"{"containers":[{"name":"a","tty":true},{"name":"b"}]}"#]],
+    );
     expect![[r#"
         .spec.containers[name="a"]
         .spec.containers[name="b"]
@@ -88,18 +118,36 @@ fn a_configuration_is_checked_in_upstreams_words() {
         let checked = super::check(widget(), &spec, Duplicates::Refused);
         expected.assert_eq(&checked.map_or_else(|error| error.to_string(), |()| "fine".to_owned()));
     };
-    check(json!({"containers": [{"name": "a"}, {"name": "b"}], "maximum": "5%", "size": 3, "replicas": null}), expect!["fine"]);
-    check(json!({"containers": [{"name": "a"}, {"name": "a"}]}), expect![[r#".spec.containers: duplicate entries for key [name="a"]"#]]);
+    check(
+        json!({"containers": [{"name": "a"}, {"name": "b"}], "maximum": "5%", "size": 3, "replicas": null}),
+        expect!["fine"],
+    );
+    check(
+        json!({"containers": [{"name": "a"}, {"name": "a"}]}),
+        expect![[r#".spec.containers: duplicate entries for key [name="a"]"#]],
+    );
     check(json!({"replica": 3}), expect![".spec.replica: field not declared in schema"]);
-    check(json!({"containers": [{"name": "a", "ports": [{"port": 1}]}]}), expect![[r#".spec.containers[name="a"].ports[protocol="TCP"].port: field not declared in schema"#]]);
-    check(json!({"containers": [null]}), expect![".spec.containers: element 0: associative list with keys may not have a null element"]);
-    check(json!({"containers": ["a"]}), expect![".spec.containers: element 0: associative list with keys may not have non-map elements"]);
+    check(
+        json!({"containers": [{"name": "a", "ports": [{"port": 1}]}]}),
+        expect![[r#".spec.containers[name="a"].ports[protocol="TCP"].port: field not declared in schema"#]],
+    );
+    check(
+        json!({"containers": [null]}),
+        expect![".spec.containers: element 0: associative list with keys may not have a null element"],
+    );
+    check(
+        json!({"containers": ["a"]}),
+        expect![".spec.containers: element 0: associative list with keys may not have non-map elements"],
+    );
     check(json!({"containers": {}}), expect![".spec.containers: expected list, got &{{}}"]);
     check(json!({"data": "x"}), expect![".spec.data: expected map, got &{x}"]);
-    check(json!({"replicas": "3", "suspend": "no"}), expect![[r#"
+    check(
+        json!({"replicas": "3", "suspend": "no"}),
+        expect![[r#"
         errors:
           .spec.replicas: expected numeric (int or float), got string
-          .spec.suspend: expected boolean, got &{no}"#]]);
+          .spec.suspend: expected boolean, got &{no}"#]],
+    );
     check(json!({"values": [1, "x"]}), expect![".spec.values[1]: expected numeric (int or float), got string"]);
     let allowed = in_spec(json!({"containers": [{"name": "a"}, {"name": "a"}]}));
     assert!(super::check(widget(), &allowed, Duplicates::Allowed).is_ok());
@@ -107,8 +155,10 @@ fn a_configuration_is_checked_in_upstreams_words() {
 
 #[test]
 fn fields_are_taken_out_or_alone_left() {
-    let object = in_spec(json!({"containers": [{"name": "a", "image": "1", "env": [{"name": "X", "value": "x"}]}, {"name": "b"}],
-        "replicas": 1, "selector": {"matchLabels": {"a": "b"}}}));
+    let object = in_spec(
+        json!({"containers": [{"name": "a", "image": "1", "env": [{"name": "X", "value": "x"}]}, {"name": "b"}],
+        "replicas": 1, "selector": {"matchLabels": {"a": "b"}}}),
+    );
     let fields = json!({"f:spec": {"f:replicas": {}, "f:containers": {"k:{\"name\":\"a\"}": {"f:env": {"k:{\"name\":\"X\"}": {}}},
         "k:{\"name\":\"b\"}": {".": {}, "f:name": {}}}}});
     let fields = set(&fields);
@@ -134,15 +184,27 @@ fn check_compare(old: Value, new: Value, expected: Expect) {
 
 #[test]
 fn states_are_compared_field_by_field() {
-    check_compare(json!({"replicas": 1, "suspend": true}), json!({"replicas": 2, "ratio": 1.5}), expect![[r#"
+    check_compare(
+        json!({"replicas": 1, "suspend": true}),
+        json!({"replicas": 2, "ratio": 1.5}),
+        expect![[r#"
         - .spec.suspend
         ~ .spec.replicas
-        + .spec.ratio"#]]);
+        + .spec.ratio"#]],
+    );
     check_compare(json!({"ratio": 1}), json!({"ratio": 1.0}), expect![""]);
-    check_compare(json!({"selector": {"matchLabels": {"a": "b"}}}), json!({"selector": {"matchLabels": {"a": "c"}}}), expect!["~ .spec.selector"]);
-    check_compare(json!({}), json!({"data": {"a": "eA=="}}), expect![[r#"
+    check_compare(
+        json!({"selector": {"matchLabels": {"a": "b"}}}),
+        json!({"selector": {"matchLabels": {"a": "c"}}}),
+        expect!["~ .spec.selector"],
+    );
+    check_compare(
+        json!({}),
+        json!({"data": {"a": "eA=="}}),
+        expect![[r#"
         + .spec.data
-        + .spec.data.a"#]]);
+        + .spec.data.a"#]],
+    );
     check_compare(
         json!({"containers": [{"name": "a", "image": "1"}, {"name": "b"}]}),
         json!({"containers": [{"name": "c"}, {"name": "a", "image": "2"}]}),
@@ -153,7 +215,11 @@ fn states_are_compared_field_by_field() {
             + .spec.containers[name="c"]
             + .spec.containers[name="c"].name"#]],
     );
-    check_compare(json!({"containers": [{"name": "a"}, {"name": "b"}]}), json!({"containers": [{"name": "b"}, {"name": "a"}]}), expect![""]);
+    check_compare(
+        json!({"containers": [{"name": "a"}, {"name": "b"}]}),
+        json!({"containers": [{"name": "b"}, {"name": "a"}]}),
+        expect![""],
+    );
 }
 
 #[test]
@@ -162,16 +228,24 @@ fn elements_that_are_alike_are_compared_as_one() {
     let two = || json!({"containers": [{"name": "a", "image": "1"}, {"name": "a", "image": "2"}]});
     let other = || json!({"containers": [{"name": "a", "image": "1"}, {"name": "a", "image": "3"}]});
     check_compare(two(), other(), expect![[r#"~ .spec.containers[name="a"]"#]]);
-    check_compare(one(), two(), expect![[r#"
+    check_compare(
+        one(),
+        two(),
+        expect![[r#"
         - .spec.containers[name="a"]
         - .spec.containers[name="a"].image
         - .spec.containers[name="a"].name
-        + .spec.containers[name="a"]"#]]);
-    check_compare(two(), one(), expect![[r#"
+        + .spec.containers[name="a"]"#]],
+    );
+    check_compare(
+        two(),
+        one(),
+        expect![[r#"
         - .spec.containers[name="a"]
         + .spec.containers[name="a"]
         + .spec.containers[name="a"].image
-        + .spec.containers[name="a"].name"#]]);
+        + .spec.containers[name="a"].name"#]],
+    );
 }
 
 #[test]

@@ -111,7 +111,12 @@ impl World {
     fn check(&self, expected: Expect) {
         let mut lines = vec![self.live["spec"].to_string()];
         for managed in &self.managers {
-            lines.push(format!("{} {:?}: {}", managed.manager.name, managed.manager.operation, managed.fields.to_json()));
+            lines.push(format!(
+                "{} {:?}: {}",
+                managed.manager.name,
+                managed.manager.operation,
+                managed.fields.to_json()
+            ));
         }
         expected.assert_eq(&lines.join("\n"));
     }
@@ -172,7 +177,9 @@ fn another_value_for_an_owned_field_is_a_conflict_until_it_is_forced() {
 #[test]
 fn an_update_takes_what_it_changes() {
     let mut world = World::new();
-    world.update("one", json!({"replicas": 1, "ratio": 1, "suspend": true})).update("two", json!({"replicas": 2, "suspend": false}));
+    world
+        .update("one", json!({"replicas": 1, "ratio": 1, "suspend": true}))
+        .update("two", json!({"replicas": 2, "suspend": false}));
     world.check(expect![[r#"
         {"replicas":2,"suspend":false}
         two Update: {"f:spec":{"f:replicas":{}}}"#]]);
@@ -181,7 +188,8 @@ fn an_update_takes_what_it_changes() {
 #[test]
 fn the_same_again_changes_nothing() {
     let mut world = World::new();
-    let config = json!({"replicas": 1, "suspend": true, "containers": [{"name": "a", "ports": [{"containerPort": 1}]}]});
+    let config =
+        json!({"replicas": 1, "suspend": true, "containers": [{"name": "a", "ports": [{"containerPort": 1}]}]});
     world.apply("one", config.clone());
     let before = (world.live.clone(), world.managers.clone());
     assert!(!world.try_apply("one", "test/v1", config, false).unwrap());
@@ -193,7 +201,12 @@ fn the_same_again_changes_nothing() {
 fn a_version_names_its_fields_its_own_way() {
     let mut world = World::new();
     world.try_apply("one", "test/v2", json!({"copies": 1, "ratio": 2}), false).unwrap();
-    expect![[r#""one" .spec.copies"#]].assert_eq(&conflicts(world.try_apply("two", "test/v1", json!({"replicas": 2}), false)));
+    expect![[r#""one" .spec.copies"#]].assert_eq(&conflicts(world.try_apply(
+        "two",
+        "test/v1",
+        json!({"replicas": 2}),
+        false,
+    )));
     world.try_apply("one", "test/v1", json!({"ratio": 2}), false).unwrap();
     world.check(expect![[r#"
         {"ratio":2}

@@ -42,7 +42,8 @@ fn any_set() -> impl Strategy<Value = FieldSet<'static>> {
 
 /// Specs of widgets, small enough to collide.
 fn any_spec() -> impl Strategy<Value = Value> {
-    let container = (any::<Option<bool>>(), proptest::option::of(0..3_u8), proptest::collection::btree_set(1..4_u16, 0..3));
+    let container =
+        (any::<Option<bool>>(), proptest::option::of(0..3_u8), proptest::collection::btree_set(1..4_u16, 0..3));
     let containers = proptest::collection::btree_map("[a-c]", container, 0..3).prop_shuffle_values();
     let data = proptest::collection::btree_map("[a-c]", 0..2_u8, 0..3);
     (proptest::option::of(0..3_u8), containers, data).prop_map(|(replicas, containers, data)| {
@@ -50,19 +51,22 @@ fn any_spec() -> impl Strategy<Value = Value> {
         if let Some(replicas) = replicas {
             spec["replicas"] = replicas.into();
         }
-        let containers: Vec<Value> = containers.into_iter().map(|(name, (tty, image, ports))| {
-            let mut container = json!({"name": name});
-            if let Some(tty) = tty {
-                container["tty"] = tty.into();
-            }
-            if let Some(image) = image {
-                container["image"] = image.to_string().into();
-            }
-            if !ports.is_empty() {
-                container["ports"] = ports.into_iter().map(|port| json!({"containerPort": port})).collect();
-            }
-            container
-        }).collect();
+        let containers: Vec<Value> = containers
+            .into_iter()
+            .map(|(name, (tty, image, ports))| {
+                let mut container = json!({"name": name});
+                if let Some(tty) = tty {
+                    container["tty"] = tty.into();
+                }
+                if let Some(image) = image {
+                    container["image"] = image.to_string().into();
+                }
+                if !ports.is_empty() {
+                    container["ports"] = ports.into_iter().map(|port| json!({"containerPort": port})).collect();
+                }
+                container
+            })
+            .collect();
         if !containers.is_empty() {
             spec["containers"] = containers.into();
         }
@@ -88,8 +92,12 @@ trait Shuffled: Strategy {
 impl<S: Strategy> Shuffled for S {}
 
 fn apply_to<'a>(live: &'a Value, config: &'a Value, managers: Vec<Managed<'a>>, name: &str) -> Applied<'a> {
-    let applier =
-        Manager { name: name.into(), operation: Operation::Apply, api_version: "test/v1".into(), subresource: String::new() };
+    let applier = Manager {
+        name: name.into(),
+        operation: Operation::Apply,
+        api_version: "test/v1".into(),
+        subresource: String::new(),
+    };
     apply(Request { versions: &OneVersion, api_version: "test/v1" }, live, config, managers, applier, true).unwrap()
 }
 

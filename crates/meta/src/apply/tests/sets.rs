@@ -20,12 +20,18 @@ fn check_json(text: &str, paths: Expect) {
 #[test]
 fn a_set_is_read_from_json_and_written_in_upstreams_order() {
     check_json("{}", expect![""]);
-    check_json(r#"{"f:a":{"f:b":{}},"f:c":{}}"#, expect![[r#"
+    check_json(
+        r#"{"f:a":{"f:b":{}},"f:c":{}}"#,
+        expect![[r#"
         .c
-        .a.b"#]]);
-    check_json(r#"{"f:a":{".":{},"f:b":{}}}"#, expect![[r#"
+        .a.b"#]],
+    );
+    check_json(
+        r#"{"f:a":{".":{},"f:b":{}}}"#,
+        expect![[r#"
         .a
-        .a.b"#]]);
+        .a.b"#]],
+    );
     check_json(
         r#"{"f:ports":{"k:{\"containerPort\":80,\"protocol\":\"TCP\"}":{".":{},"f:containerPort":{}},"k:{\"containerPort\":443,\"protocol\":\"TCP\"}":{}}}"#,
         expect![[r#"
@@ -55,7 +61,10 @@ fn what_is_no_set_is_refused_and_what_is_of_the_future_left_out() {
     check(json!({"f:a": 1}), expect!["error: fieldsV1 must hold objects only"]);
     check(json!({"a": {}}), expect![[r#"error: parsing key "a" as path element: key must be 2 characters long:"#]]);
     check(json!({"spec": {}}), expect![[r#"error: parsing key "spec" as path element: missing colon: spec"#]]);
-    check(json!({"k:{": {}}), expect![[r#"error: parsing key "k:{" as path element: EOF while parsing an object at line 1 column 1"#]]);
+    check(
+        json!({"k:{": {}}),
+        expect![[r#"error: parsing key "k:{" as path element: EOF while parsing an object at line 1 column 1"#]],
+    );
     check(json!({"i:x": {}}), expect![[r#"error: parsing key "i:x" as path element: invalid index "x""#]]);
     check(json!({"z:new": {"f:x": {}}, "f:a": {}}), expect![".a"]);
 }
@@ -68,10 +77,8 @@ fn numbers_are_told_apart_by_value() {
 
 #[test]
 fn sets_are_joined_and_cut() {
-    let (a, b) = (
-        json!({"f:x": {"f:y": {}, "f:z": {}}, "f:only": {}}),
-        json!({"f:x": {".": {}, "f:y": {}}, "f:other": {}}),
-    );
+    let (a, b) =
+        (json!({"f:x": {"f:y": {}, "f:z": {}}, "f:only": {}}), json!({"f:x": {".": {}, "f:y": {}}, "f:other": {}}));
     let (a, b) = (set(&a), set(&b));
     let check = |found: FieldSet<'_>, expected: Expect| expected.assert_eq(&found.to_json().to_string());
     check(a.union(&b), expect![[r#"{"f:only":{},"f:other":{},"f:x":{".":{},"f:y":{},"f:z":{}}}"#]]);
@@ -122,7 +129,8 @@ fn without_a_schema_objects_are_granular_and_lists_atomic() {
 
 #[test]
 fn sets_written_under_another_schema_become_what_the_present_one_owns() {
-    let granular = json!({"f:spec": {"f:selector": {"f:matchLabels": {"f:a": {}}}, "f:values": {"v:1": {}}, "f:replicas": {}}});
+    let granular =
+        json!({"f:spec": {"f:selector": {"f:matchLabels": {"f:a": {}}}, "f:values": {"v:1": {}}, "f:replicas": {}}});
     expect![[r#"{"f:spec":{"f:replicas":{},"f:selector":{},"f:values":{}}}"#]]
         .assert_eq(&FieldSet::from_json_typed(&granular, widget()).unwrap().to_json().to_string());
 }
