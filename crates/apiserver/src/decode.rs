@@ -110,6 +110,7 @@ pub(crate) fn object(
     }
     settle_kind(&mut value, expected)?;
     if media != Media::Protobuf {
+        sampan_registry::keep_reset(&mut value);
         let unknown = decode::conform(sampan_api::schema(), type_of(expected)?, &mut value);
         let unknown = unknown.map_err(|error| unreadable(expected, error))?;
         complaints.extend(unknown.into_iter().map(|path| format!("unknown field {path:?}")));

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 pub(crate) use apply::apply;
 pub(crate) use entries::same_but_times;
+pub use record::keep_reset;
 pub(crate) use record::record;
 
 use crate::context::RequestContext;

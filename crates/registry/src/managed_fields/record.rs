@@ -57,6 +57,15 @@ fn before<'a>(writer: &Writer<'_>, sent: Option<&'a Value>, live: Option<&'a Val
     }
 }
 
+/// Keeps the wish to forget all entries through decoding, which drops empty lists: a list of one empty entry says the same.
+pub fn keep_reset(object: &mut Value) {
+    if let Some(Value::Array(entries)) = object.pointer_mut("/metadata/managedFields")
+        && entries.is_empty()
+    {
+        entries.push(Value::Object(serde_json::Map::new()));
+    }
+}
+
 /// Upstream: `isResetManagedFields`.
 fn is_reset(entries: &Value) -> bool {
     let is_empty = |entry: &Value| entry.as_object().is_some_and(serde_json::Map::is_empty);

@@ -154,7 +154,8 @@ fn what_another_owns_as_well_stays_when_one_drops_it() {
     world.apply("two", json!({}));
     world.check(expect![[r#"
         {"data":{"a":"eA=="}}
-        one Apply: {"f:spec":{"f:data":{"f:a":{}}}}"#]]);
+        one Apply: {"f:spec":{"f:data":{"f:a":{}}}}
+        two Apply: {"f:spec":{}}"#]]);
 }
 
 #[test]

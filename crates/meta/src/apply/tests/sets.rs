@@ -40,11 +40,11 @@ fn a_set_is_read_from_json_and_written_in_upstreams_order() {
             .ports[containerPort=80,protocol="TCP"].containerPort"#]],
     );
     check_json(
-        r#"{"f:values":{"v:2":{},"v:10":{},"v:1.5e300":{},"v:\"a\\\"b\"":{},"v:true":{},"i:3":{}}}"#,
+        r#"{"f:values":{"v:2":{},"v:10":{},"v:1.5e+300":{},"v:\"a\\\"b\"":{},"v:true":{},"i:3":{}}}"#,
         expect![[r#"
             .values[=2]
             .values[=10]
-            .values[=1.5e300]
+            .values[=1.5e+300]
             .values[="a\"b"]
             .values[=true]
             .values[3]"#]],
