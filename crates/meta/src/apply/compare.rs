@@ -157,7 +157,7 @@ fn list<'a>(typed: Typed<'_>, old: &'a [Value], new: &'a [Value]) -> Result<Diff
             _ => (None, news.next()),
         };
         let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
-        let Some((element, _)) = old.first().or(new.first()) else { continue };
+        let Some((element, _)) = old.first().or_else(|| new.first()) else { continue };
         push(&mut difference, element.clone(), elements(typed.item(), old, new)?);
     }
 }

@@ -65,7 +65,7 @@ impl<'s> Typed<'s> {
     /// The place of a member of an object. Whatever has no declared place is [`Place::Any`].
     pub(super) fn member(&self, name: &str) -> Self {
         match self.place {
-            Place::Struct(type_) => type_.field(name).map_or(self.any(), |field| self.of_field(field)),
+            Place::Struct(type_) => type_.field(name).map_or_else(|| self.any(), |field| self.of_field(field)),
             Place::Map(field) => self.of_element(field.element, false),
             Place::Deduced => *self,
             _ => self.any(),

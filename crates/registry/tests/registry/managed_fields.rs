@@ -135,12 +135,6 @@ async fn a_pod_is_owned_as_upstream_has_it() {
     let text = String::from_utf8(read.json().to_vec()).unwrap();
     let (http, https) = (text.find(r#"\"containerPort\":80"#).unwrap(), text.find(r#"\"containerPort\":443"#).unwrap());
     assert!(http < https, "numbers are in the order of their size");
-    let bare = {
-        let mut bare = read.value();
-        sampan_meta::object::remove(&mut bare, &["metadata", "managedFields"]);
-        bare
-    };
-    println!("a pod of {} bytes has {} bytes of managedFields", text.len(), text.len() - bare.to_string().len());
 }
 
 #[tokio::test]
