@@ -17,7 +17,8 @@ pub(super) const KUBECTL: &str = "kubectl";
 /// # Errors
 /// 409 with the conflicts; 500 with upstream's words for a configuration that is not of its type.
 pub(crate) fn apply(writer: &Writer<'_>, live: Option<&Value>, config: &Value, force: bool) -> Result<Value, Status> {
-    let mut bare = live.unwrap_or_else(nothing).clone();
+    let absent = nothing();
+    let mut bare = live.unwrap_or(absent).clone();
     let before = object::remove(&mut bare, &["metadata", "managedFields"]);
     let mut managers = entries::decode(before.as_ref(), &writer.versions)
         .map_err(|error| unexpected(format!("failed to decode managed fields: {error}")))?;

@@ -36,7 +36,8 @@ fn owned(
         return Ok(None);
     }
     let (stored, asked) = (writer.versions.stored(), writer.api_version.as_str());
-    let old = writer.versions.convert(old.unwrap_or_else(nothing), stored, asked);
+    let absent = nothing();
+    let old = writer.versions.convert(old.unwrap_or(absent), stored, asked);
     let new = writer.versions.convert(object, stored, asked);
     let own = update(writer.request(), &old, &new, &mut managers)?.difference(unowned());
     credit(writer, &mut managers, own);
