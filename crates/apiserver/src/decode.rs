@@ -110,6 +110,7 @@ pub(crate) fn object(
     }
     settle_kind(&mut value, expected)?;
     if media != Media::Protobuf {
+        sampan_registry::keep_reset(&mut value);
         let unknown = decode::conform(sampan_api::schema(), type_of(expected)?, &mut value);
         let unknown = unknown.map_err(|error| unreadable(expected, error))?;
         complaints.extend(unknown.into_iter().map(|path| format!("unknown field {path:?}")));
@@ -123,6 +124,42 @@ pub(crate) fn object(
         }
     }
     Ok(value)
+}
+
+/// Reads the body of an apply patch: YAML, of which JSON is a part. What is sent is kept as it is, whatever the schema says.
+///
+/// A field that is given twice counts as given last; it is a warning or an error, as the client wishes.
+pub(crate) fn apply_configuration(
+    bytes: &[u8],
+    validation: FieldValidation,
+    warnings: &mut Vec<String>,
+) -> Result<Value, Status> {
+    let (value, complaint) = match decode::parse_json(bytes) {
+        Ok((value, duplicates)) if duplicates.is_empty() => (value, None),
+        Ok((value, duplicates)) => {
+            let twice = |path: &String| format!("key {path:?} already set in map");
+            (value, Some(duplicates.iter().map(twice).collect::<Vec<_>>().join(", ")))
+        }
+        Err(_) => match yaml::parse(bytes) {
+            Ok(value) => (value, None),
+            Err(complaint) => {
+                let unreadable = |error| Status::bad_request(format!("error decoding patch: {error}"));
+                (yaml::parse_leniently(bytes).map_err(unreadable)?, Some(complaint))
+            }
+        },
+    };
+    match (validation, complaint) {
+        (FieldValidation::Warn, Some(complaint)) => warnings.push(complaint),
+        (FieldValidation::Strict, Some(complaint)) => {
+            return Err(Status::bad_request(format!("error strict decoding patch: {complaint}")));
+        }
+        _ => (),
+    }
+    match value {
+        Value::Object(_) => Ok(value),
+        Value::Null => Ok(Value::Object(serde_json::Map::new())),
+        _ => Err(Status::bad_request("error decoding patch: an apply configuration is an object")),
+    }
 }
 
 /// Decodes option bodies, which come under the name of any group.

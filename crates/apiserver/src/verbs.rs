@@ -1,6 +1,7 @@
 //! Resource requests: from verb and subresource to what answers them.
 
 mod delete;
+mod may_create;
 mod options;
 mod read;
 mod watch;
@@ -9,6 +10,7 @@ mod write;
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
+use sampan_api::request::Admission;
 use sampan_meta::Status;
 use sampan_registry::{FieldValidation, Object, RequestContext, Resource};
 
@@ -89,9 +91,18 @@ fn check_verb(call: &Call, resource: &Resource) -> Result<(), Status> {
 
 /// What the registry is told about a request.
 fn context<'a>(call: &'a Call, dry_run: bool, validation: FieldValidation) -> RequestContext<'a> {
-    RequestContext::new(&call.attributes, &*call.server.admission)
+    context_with(call, &*call.server.admission, dry_run, validation)
+}
+
+fn context_with<'a>(
+    call: &'a Call,
+    admission: &'a dyn Admission,
+    dry_run: bool,
+    validation: FieldValidation,
+) -> RequestContext<'a> {
+    RequestContext::new(&call.attributes, admission)
         .dry_run(dry_run)
-        .field_manager(call.query.get("fieldManager").map(str::to_owned))
+        .field_manager(Some(options::field_manager(call)))
         .field_validation(validation)
 }
 

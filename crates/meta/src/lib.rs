@@ -1,5 +1,5 @@
 //! What every part of Sampan knows about Kubernetes objects, whatever their kind: names, metadata, errors, selectors,
-//! quantities, the schema table and what it drives (strict decoding, protobuf, patches).
+//! quantities, the schema table and what it drives (strict decoding, protobuf, patches, server-side apply).
 //!
 //! Pure: no I/O, no tasks, no clock or randomness of its own ([`Clock`] and [`Entropy`] are given). It knows no single kind; those are in `api`.
 //!
@@ -7,6 +7,7 @@
 //!
 //! Invariants: no input makes anything here panic, and nothing recurses deeper than [`decode::MAX_DEPTH`].
 
+pub mod apply;
 mod clock;
 pub mod decode;
 mod entropy;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::context::RequestContext;
 use crate::error::OpenError;
 use crate::flowcontrol;
+use crate::managed_fields::Tracking;
 use crate::registry::Registry;
 
 /// Upstream: `pkg/controlplane/controller/systemnamespaces`.
@@ -44,7 +45,8 @@ impl Registry {
             resource_request: true,
             ..Attributes::default()
         };
-        match self.create_object(&RequestContext::new(&attributes, &AdmitAll), resource, object).await {
+        let cx = RequestContext::new(&attributes, &AdmitAll).field_manager(Some("kube-apiserver".to_owned()));
+        match self.create_object(&cx, resource, object, Tracking::ByUpdate).await {
             Ok(_) => Ok(true),
             Err(status) if status.is_already_exists() => Ok(false),
             Err(status) => Err(status),

@@ -22,7 +22,7 @@ pub struct RequestContext<'a> {
     pub admission: &'a dyn Admission,
     /// Runs the whole chain and writes nothing.
     pub dry_run: bool,
-    /// The `fieldManager` parameter; accepted, and recorded once managed fields are kept.
+    /// Who the fields that are written belong to: the `fieldManager` parameter, or what the client calls itself.
     pub field_manager: Option<String>,
     /// What becomes of unknown fields in a patch; whole objects come checked.
     pub field_validation: FieldValidation,
@@ -61,6 +61,11 @@ impl<'a> RequestContext<'a> {
     pub fn field_validation(mut self, validation: FieldValidation) -> Self {
         self.field_validation = validation;
         self
+    }
+
+    /// Who owns what this request writes. Upstream: `buildManagerInfo`.
+    pub(crate) fn manager(&self) -> &str {
+        self.field_manager.as_deref().filter(|manager| !manager.is_empty()).unwrap_or("unknown")
     }
 
     /// Adds a warning for the client (`Warning: 299` header), once.

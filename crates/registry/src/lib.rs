@@ -11,6 +11,7 @@
 //! - An object is stored as plain JSON with `apiVersion`, `kind` and `metadata` first and an empty `metadata.resourceVersion` as the
 //!   first member of `metadata`; the revision of the store is spliced in when the object is read, and is never stored.
 //! - Every change of an object is one compare-and-swap in the store. What a verb answers is what the store holds.
+//! - Every write says in `metadata.managedFields` who owns the fields it set.
 //! - A write that changes nothing does not reach the store, so a settled controller leaves no trace.
 //! - A read without a resource version sees every write that was acknowledged before it began.
 
@@ -34,6 +35,7 @@ mod events;
 mod extract;
 mod flowcontrol;
 mod lister;
+mod managed_fields;
 mod node;
 mod object;
 mod options;
@@ -52,6 +54,7 @@ mod verbs;
 pub use builtin::builtin;
 pub use context::{FieldValidation, RequestContext};
 pub use error::OpenError;
+pub use managed_fields::keep_reset;
 pub use object::Object;
 pub use options::{DeleteOptions, ListOptions, PatchKind, Preconditions, Propagation, VersionMatch, WatchOptions};
 pub use registry::{Options, Registry};

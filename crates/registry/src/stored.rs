@@ -1,6 +1,7 @@
 //! How an object lies in the store, and how its revision gets into the copy that is read.
 
 use bytes::Bytes;
+use sampan_meta::apply::write_fields_v1;
 use serde_json::{Map, Value};
 
 /// What every stored object begins with once `apiVersion` and `kind` are through.
@@ -19,11 +20,34 @@ pub(crate) fn encode(object: &Value) -> Vec<u8> {
     out.extend_from_slice(METADATA);
     out.push(b'"');
     let metadata = object.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
-    write_members(&mut out, metadata, &["resourceVersion"]);
+    write_members(&mut out, metadata, &["resourceVersion", "managedFields"]);
+    write_managed_fields(&mut out, metadata.get("managedFields"));
     out.push(b'}');
     write_members(&mut out, object, &["apiVersion", "kind", "metadata"]);
     out.push(b'}');
     out
+}
+
+/// The last member of `metadata`, with the sets in upstream's order, which is not that of their keys as texts.
+fn write_managed_fields(out: &mut Vec<u8>, entries: Option<&Value>) {
+    let Some(entries) = entries.and_then(Value::as_array).filter(|entries| !entries.is_empty()) else { return };
+    let mut text = String::with_capacity(1024);
+    for (index, entry) in entries.iter().filter_map(Value::as_object).enumerate() {
+        text.push(if index == 0 { '[' } else { ',' });
+        for (index, (name, value)) in entry.iter().enumerate() {
+            text.push(if index == 0 { '{' } else { ',' });
+            text.push_str(&Value::from(name.as_str()).to_string());
+            text.push(':');
+            match name.as_str() {
+                "fieldsV1" => write_fields_v1(value, &mut text),
+                _ => text.push_str(&value.to_string()),
+            }
+        }
+        text.push_str(if entry.is_empty() { "{}" } else { "}" });
+    }
+    out.extend_from_slice(b",\"managedFields\":");
+    out.extend_from_slice(text.as_bytes());
+    out.push(b']');
 }
 
 fn write_members(out: &mut Vec<u8>, map: &Map<String, Value>, except: &[&str]) {

@@ -146,6 +146,18 @@ pub trait Strategy: Send + Sync + 'static {
         &["status"]
     }
 
+    /// Fields that a write to the main resource (`""`) or to a subresource cannot change, so that its writer never owns them nor what is
+    /// below. By default what [`Strategy::subresource_members`] and the status subresource say. Upstream: `GetResetFields`.
+    fn reset_fields(&self, subresource: &str) -> Vec<&'static [&'static str]> {
+        if subresource.is_empty() {
+            let has_status = self.subresources().iter().any(|subresource| subresource.name == "status");
+            return if has_status { vec![&["status"]] } else { Vec::new() };
+        }
+        let written = self.subresource_members(subresource);
+        let parts: [&'static [&'static str]; 2] = [&["spec"], &["status"]];
+        parts.into_iter().filter(|part| !written.contains(&part[0])).collect()
+    }
+
     /// Called in a write to a subresource that takes the whole object, once all but [`Strategy::subresource_members`] is back to what
     /// it was: brings back what of the metadata this path may not change.
     fn prepare_status_update(&self, subresource: &str, object: &mut Value, old: &Value) {

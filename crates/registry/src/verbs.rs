@@ -1,5 +1,6 @@
 //! The verbs, written once for every kind.
 
+mod apply;
 mod binding;
 pub(crate) mod change;
 pub(crate) mod create;
@@ -10,6 +11,6 @@ mod filter;
 mod get;
 pub(crate) mod list;
 mod patch;
-mod scale;
+pub(crate) mod scale;
 pub(crate) mod update;
 pub(crate) mod watch;

@@ -13,6 +13,15 @@ const REPLAYED: usize = 10_000;
 
 /// Reads one YAML document in the dialect of upstream's parser: YAML 1.1 booleans, no duplicate keys.
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
+    parse_with(bytes, serde_saphyr::DuplicateKeyPolicy::Error)
+}
+
+/// As [`parse`], but of a key that is given twice the last counts.
+pub(super) fn parse_leniently(bytes: &[u8]) -> Result<Value, String> {
+    parse_with(bytes, serde_saphyr::DuplicateKeyPolicy::LastWins)
+}
+
+fn parse_with(bytes: &[u8], duplicates: serde_saphyr::DuplicateKeyPolicy) -> Result<Value, String> {
     let mut options = serde_saphyr::Options::default();
     let mut budget = serde_saphyr::Budget::default();
     budget.max_nodes = NODES;
@@ -23,7 +32,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
     options.budget = Some(budget);
     options.alias_limits.max_total_replayed_events = REPLAYED;
     options.alias_limits.max_alias_expansions_per_anchor = ALIASES;
-    options.duplicate_keys = serde_saphyr::DuplicateKeyPolicy::Error;
+    options.duplicate_keys = duplicates;
     options.with_snippet = false;
     serde_saphyr::from_slice_with_options(bytes, options)
         .map_err(|error| format!("error converting YAML to JSON: {error}"))

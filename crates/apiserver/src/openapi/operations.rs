@@ -7,8 +7,12 @@ use super::parameters;
 use crate::discovery::{Served, ServedSubresource};
 
 /// The media types of patches this server takes.
-const PATCHES: [&str; 3] =
-    ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
+const PATCHES: [&str; 4] = [
+    "application/apply-patch+yaml",
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+];
 
 /// A resource and where it is.
 pub(super) struct Place<'a> {

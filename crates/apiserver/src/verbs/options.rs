@@ -1,6 +1,7 @@
 //! Query parameters and option bodies as the registry wants them.
 
 use sampan_meta::Status;
+use sampan_meta::field::{self, Path};
 use sampan_meta::selector::{FieldSelector, LabelSelector};
 use sampan_registry::{
     DeleteOptions, FieldValidation, ListOptions, Preconditions, Propagation, VersionMatch, WatchOptions,
@@ -93,6 +94,56 @@ pub(super) fn delete(call: &mut Call, body: &[u8]) -> Result<(DeleteOptions, boo
         return Err(decode::unsupported("DeleteOptions", "dryRun", &value["dryRun"].to_string(), &["All"]));
     }
     Ok((delete_from_body(&value)?, dry_run || in_body))
+}
+
+/// The most bytes a field manager's name may have. Upstream: `FieldManagerMaxLength`.
+const FIELD_MANAGER_LENGTH: usize = 128;
+
+/// Who the fields of a write belong to: the `fieldManager` parameter, or the User-Agent up to its first slash (upstream's
+/// `managerOrUserAgent`). Clients of our own have no User-Agent and are called as their user is.
+pub(super) fn field_manager(call: &Call) -> String {
+    if let Some(manager) = call.query.get("fieldManager") {
+        return manager.to_owned();
+    }
+    let agent = call.headers.get(http::header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let agent = agent.split('/').next().unwrap_or_default();
+    let name = match agent {
+        "" if call.attributes.user.node_name().is_some() => "kubelet",
+        "" => call.attributes.user.name.rsplit(':').next().unwrap_or_default(),
+        agent => agent,
+    };
+    let mut manager = String::with_capacity(name.len());
+    for character in name.chars().filter(|character| !character.is_control()) {
+        if manager.len() + character.len_utf8() > FIELD_MANAGER_LENGTH {
+            break;
+        }
+        manager.push(character);
+    }
+    manager
+}
+
+/// Upstream: `ValidateFieldManager`. `kind` is the kind of options that the error names.
+pub(super) fn check_field_manager(query: &Query, kind: &str) -> Result<(), Status> {
+    let path = Path::new("fieldManager");
+    let manager = query.get("fieldManager").unwrap_or_default();
+    let mut errors = Vec::new();
+    if manager.len() > FIELD_MANAGER_LENGTH {
+        errors.push(field::too_long(&path, FIELD_MANAGER_LENGTH));
+    }
+    for (position, character) in manager.char_indices().filter(|(_, character)| character.is_control()) {
+        let why = format!("invalid character U+{:04X} (at position {position})", u32::from(character));
+        errors.push(field::invalid(&path, manager, why));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Status::invalid("meta.k8s.io", kind, "", errors)) }
+}
+
+/// Who applies has to say who it is.
+pub(super) fn required_field_manager(query: &Query) -> Result<(), Status> {
+    if query.get("fieldManager").is_some() {
+        return Ok(());
+    }
+    let error = field::required(&Path::new("fieldManager"), "is required for apply patch");
+    Err(Status::invalid("meta.k8s.io", "PatchOptions", "", vec![error]))
 }
 
 fn delete_from_query(query: &Query) -> Result<DeleteOptions, Status> {

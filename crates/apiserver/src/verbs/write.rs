@@ -1,10 +1,12 @@
-//! create, update and patch.
+//! create, update, patch and apply.
 
 use http::{Response, StatusCode};
+use sampan_meta::field::{self, Path};
 use sampan_meta::{GroupVersion, Status};
 use sampan_registry::{Created, PatchKind, Resource, Updated};
 
-use super::{answer, answer_status, body_of, context};
+use super::may_create::MayCreate;
+use super::{answer, answer_status, body_of, context, context_with, options};
 use crate::body::Body;
 use crate::decode::{self, Expected, RequestBody};
 use crate::discovery::kind_of;
@@ -12,8 +14,9 @@ use crate::pipeline::Call;
 use crate::reply;
 
 /// The media types of patches, as the error lists them.
-const PATCHES: [&str; 3] =
-    ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
+const PATCHES: [&str; 4] =
+    ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", APPLY];
+const APPLY: &str = "application/apply-patch+yaml";
 
 pub(super) async fn create(call: &mut Call, resource: &Resource, body: RequestBody) -> Result<Response<Body>, Status> {
     let form = reply::single(&call.headers)?;
@@ -33,7 +36,8 @@ pub(super) async fn update(call: &mut Call, resource: &Resource, body: RequestBo
     let form = reply::single(&call.headers)?;
     let (dry_run, validation) = parameters(call, "UpdateOptions")?;
     let object = decoded(call, resource, body, validation).await?;
-    let context = context(call, dry_run, validation);
+    let admission = MayCreate::of(call);
+    let context = context_with(call, &admission, dry_run, validation);
     let outcome = call.server.registry.update(&context, resource, object).await;
     let warnings = context.take_warnings();
     call.warnings.extend(warnings);
@@ -41,19 +45,17 @@ pub(super) async fn update(call: &mut Call, resource: &Resource, body: RequestBo
 }
 
 pub(super) async fn patch(call: &mut Call, resource: &Resource, body: RequestBody) -> Result<Response<Body>, Status> {
+    let content_type = decode::content_type(&call.headers);
+    if content_type == APPLY {
+        return apply(call, resource, body).await;
+    }
     let form = reply::single(&call.headers)?;
-    let kind = patch_kind(decode::content_type(&call.headers))?;
+    let kind = patch_kind(content_type)?;
     let (dry_run, validation) = parameters(call, "PatchOptions")?;
     if call.query.has("force") {
-        return Err(Status::invalid(
-            "meta.k8s.io",
-            "PatchOptions",
-            "",
-            vec![sampan_meta::field::forbidden(
-                &sampan_meta::field::Path::new("force"),
-                "may not be specified for non-apply patch",
-            )],
-        ));
+        let path = Path::new("force");
+        let error = field::forbidden(&path, "may not be specified for non-apply patch");
+        return Err(Status::invalid("meta.k8s.io", "PatchOptions", "", vec![error]));
     }
     let bytes = body_of(call, body).await?;
     let context = context(call, dry_run, validation);
@@ -63,8 +65,24 @@ pub(super) async fn patch(call: &mut Call, resource: &Resource, body: RequestBod
     updated(call, form, resource, outcome?)
 }
 
-fn parameters(call: &Call, options: &str) -> Result<(bool, sampan_registry::FieldValidation), Status> {
-    Ok((decode::dry_run(&call.query, options)?, decode::field_validation(&call.query, options)?))
+/// Server-side apply.
+async fn apply(call: &mut Call, resource: &Resource, body: RequestBody) -> Result<Response<Body>, Status> {
+    let form = reply::single(&call.headers)?;
+    options::required_field_manager(&call.query)?;
+    let (dry_run, validation) = parameters(call, "PatchOptions")?;
+    let bytes = body_of(call, body).await?;
+    let config = decode::apply_configuration(&bytes, validation, &mut call.warnings)?;
+    let admission = MayCreate::of(call);
+    let context = context_with(call, &admission, dry_run, validation);
+    let outcome = call.server.registry.apply(&context, resource, config, call.query.flag("force")).await;
+    let warnings = context.take_warnings();
+    call.warnings.extend(warnings);
+    updated(call, form, resource, outcome?)
+}
+
+fn parameters(call: &Call, kind: &str) -> Result<(bool, sampan_registry::FieldValidation), Status> {
+    options::check_field_manager(&call.query, kind)?;
+    Ok((decode::dry_run(&call.query, kind)?, decode::field_validation(&call.query, kind)?))
 }
 
 fn updated(
@@ -82,11 +100,6 @@ fn patch_kind(content_type: &str) -> Result<PatchKind, Status> {
         "application/json-patch+json" => Ok(PatchKind::Json),
         "application/merge-patch+json" => Ok(PatchKind::Merge),
         "application/strategic-merge-patch+json" => Ok(PatchKind::Strategic),
-        "application/apply-patch+yaml" | "application/apply-patch+cbor" => {
-            let mut status = Status::unsupported_media_type(&PATCHES);
-            status.message = format!("server-side apply is not offered yet - {}", status.message);
-            Err(status)
-        }
         _ => Err(Status::unsupported_media_type(&PATCHES)),
     }
 }

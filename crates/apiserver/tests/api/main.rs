@@ -9,6 +9,8 @@
 
 mod access;
 mod admission;
+mod apply;
+mod apply_upgrade;
 mod create;
 mod discovery;
 mod encodings;
@@ -18,6 +20,7 @@ mod in_process;
 mod kubectl;
 mod lists;
 mod logs;
+mod managed_fields;
 mod openapi;
 mod overload;
 mod patches;

@@ -49,8 +49,8 @@ async fn every_kind_of_patch_does_what_it_says() {
     )
     .await;
     check(&cluster, "merge-patch+json", r#"{"data":"text"}"#, expect![[r#"422 Invalid  "" is invalid: patch: Invalid value: "{\"data\":\"text\"}": json: cannot unmarshal string into Go struct field ConfigMap.data of type map[string]string"#]]).await;
-    check(&cluster, "apply-patch+yaml", "data: {}", expect!["415 UnsupportedMediaType server-side apply is not offered yet - the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json"]).await;
-    check(&cluster, "json", "{}", expect!["415 UnsupportedMediaType the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json"]).await;
+    check(&cluster, "apply-patch+cbor", "data: {}", expect!["415 UnsupportedMediaType the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml"]).await;
+    check(&cluster, "json", "{}", expect!["415 UnsupportedMediaType the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml"]).await;
 }
 
 #[tokio::test]

@@ -29,6 +29,10 @@ impl Strategy for DeploymentStrategy {
         const { &[Subresource::SCALE, Subresource::STATUS] }
     }
 
+    fn reset_fields(&self, subresource: &str) -> Vec<&'static [&'static str]> {
+        if subresource == "status" { vec![&["spec"], &["metadata", "labels"]] } else { vec![&["status"]] }
+    }
+
     fn prepare_status_update(&self, _: &str, object: &mut Value, old: &Value) {
         keep_metadata(object, old, "labels");
     }

@@ -46,6 +46,13 @@ impl Strategy for PodStrategy {
         }
     }
 
+    fn reset_fields(&self, subresource: &str) -> Vec<&'static [&'static str]> {
+        match subresource {
+            "status" => vec![&["spec"], &["metadata", "deletionTimestamp"], &["metadata", "ownerReferences"]],
+            _ => vec![&["status"]],
+        }
+    }
+
     fn prepare_status_update(&self, _: &str, object: &mut Value, old: &Value) {
         keep_metadata(object, old, "ownerReferences");
         if object::str_at(object, "/status/qosClass").is_none() {

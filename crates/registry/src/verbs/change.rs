@@ -8,6 +8,7 @@ use sampan_store::{Durability, Error, Key, Revision, Write};
 use serde_json::Value;
 
 use crate::error::store_status;
+use crate::managed_fields;
 use crate::object::Object;
 use crate::registry::Registry;
 use crate::resource::Resource;
@@ -105,14 +106,18 @@ fn durability(resource: &Resource) -> Durability {
     if resource.strategy.durable() { Durability::Durable } else { Durability::Relaxed }
 }
 
-/// Whether two states differ in anything but their resource version.
+/// Whether two states differ in anything but their resource version and the times of managedFields.
 pub(crate) fn differ(object: &Value, old: &Value) -> bool {
     let (Some(object), Some(old)) = (object.as_object(), old.as_object()) else { return true };
     let same_metadata = || match (object.get("metadata"), old.get("metadata")) {
         (Some(Value::Object(new)), Some(Value::Object(old))) => {
             let of_note = |key: &&String| key.as_str() != "resourceVersion";
             new.keys().filter(of_note).eq(old.keys().filter(of_note))
-                && new.iter().all(|(key, value)| key == "resourceVersion" || old.get(key) == Some(value))
+                && new.iter().all(|(key, value)| match key.as_str() {
+                    "resourceVersion" => true,
+                    "managedFields" => old.get(key).is_some_and(|old| managed_fields::same_but_times(value, old)),
+                    _ => old.get(key) == Some(value),
+                })
         }
         (new, old) => new == old,
     };
@@ -123,7 +128,7 @@ pub(crate) fn differ(object: &Value, old: &Value) -> bool {
 
 /// Takes out of an object what may not lie in the store.
 pub(crate) fn unversioned(object: &mut Value) {
-    for field in ["resourceVersion", "managedFields", "selfLink"] {
+    for field in ["resourceVersion", "selfLink"] {
         object::remove(object, &["metadata", field]);
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::change::{unversioned, write_status};
 use crate::allocator::Reservation;
 use crate::context::RequestContext;
+use crate::managed_fields::{self, Tracking};
 use crate::object::Object;
 use crate::registry::Registry;
 use crate::resource::Resource;
@@ -41,7 +42,7 @@ impl Registry {
         match (cx.attributes.subresource.as_str(), resource.names.kind) {
             ("binding", _) | ("", "Binding") => Box::pin(self.bind(cx, object)).await.map(Created::Done),
             ("eviction", _) => Box::pin(self.evict(cx, &object)).await.map(Created::Done),
-            ("", _) => self.create_object(cx, resource, object).await.map(Created::Object),
+            ("", _) => self.create_object(cx, resource, object, Tracking::ByUpdate).await.map(Created::Object),
             _ => Err(Status::method_not_supported(&resource.group_resource(), "create")),
         }
     }
@@ -51,11 +52,15 @@ impl Registry {
         cx: &RequestContext<'_>,
         resource: &Resource,
         sent: Value,
+        tracking: Tracking,
     ) -> Result<Arc<Object>, Status> {
         let mut object = resource.stored_form(sent)?;
         let generated = self.identify(cx, resource, &mut object)?;
         self.check_namespace(resource, &object).await?;
         resource.default(&mut object);
+        if tracking == Tracking::ByUpdate {
+            managed_fields::record(&self.writer(cx, resource), None, &mut object);
+        }
         let admission = cx.admission_request(Operation::Create, None);
         cx.admission.mutate(&admission, &mut object).await?;
         resource.default(&mut object);

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::update::{Updated, check_precondition};
 use crate::context::{FieldValidation, RequestContext};
+use crate::managed_fields::{Tracking, keep_reset};
 use crate::options::PatchKind;
 use crate::registry::Registry;
 use crate::resource::Resource;
@@ -38,7 +39,7 @@ impl Registry {
         if cx.attributes.subresource == "scale" {
             return Box::pin(self.patch_scale(cx, resource, &patch)).await;
         }
-        let patched = self.modify(cx, resource, &cx.attributes.name, true, |old| {
+        let patched = self.modify(cx, resource, true, Tracking::ByUpdate, |old| {
             let shown = resource.served_form(old.clone())?;
             let wanted = patch.apply(cx, resource.type_name, shown)?;
             check_identity(resource, &wanted)?;
@@ -82,6 +83,7 @@ impl Patch {
             }
         };
         applied.map_err(|error| self.unfit(&error.to_string()))?;
+        keep_reset(&mut object);
         let unknown = decode::conform(schema, type_, &mut object).map_err(|error| self.refused(&error.to_string()))?;
         self.report(cx, unknown.into_iter().map(|path| format!("unknown field {path:?}")).collect())?;
         Ok(object)

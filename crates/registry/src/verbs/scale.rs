@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use super::patch::Patch;
 use super::update::{Updated, check_precondition};
 use crate::context::RequestContext;
+use crate::managed_fields::{self, Tracking};
 use crate::object::Object;
 use crate::registry::Registry;
 use crate::resource::Resource;
 use crate::shape::Shape;
 
-const TYPE_NAME: &str = "autoscaling.v1.Scale";
+pub(crate) const TYPE_NAME: &str = "autoscaling.v1.Scale";
 
 impl Registry {
     pub(crate) fn scale_of(&self, resource: &Resource, object: &Arc<Object>) -> Result<Arc<Object>, Status> {
@@ -35,7 +36,7 @@ impl Registry {
         sent: Value,
     ) -> Result<Updated, Status> {
         let retries = object::resource_version(&sent).is_empty();
-        self.change_scale(cx, resource, retries, |_| Ok(sent.clone())).await
+        self.change_scale(cx, resource, retries, Tracking::ByUpdate, |_| Ok(sent.clone())).await
     }
 
     pub(crate) async fn patch_scale(
@@ -44,26 +45,36 @@ impl Registry {
         resource: &Resource,
         patch: &Patch,
     ) -> Result<Updated, Status> {
-        self.change_scale(cx, resource, true, |old| patch.apply(cx, TYPE_NAME, scale(old))).await
+        self.change_scale(cx, resource, true, Tracking::ByUpdate, |now| patch.apply(cx, TYPE_NAME, now)).await
     }
 
-    async fn change_scale(
+    /// Lays the Scale a client wants over the object. `wanted` is given the present Scale, with who owns its replicas.
+    ///
+    /// Upstream: `scaleUpdatedObjectInfo.UpdatedObject`.
+    pub(crate) async fn change_scale(
         &self,
         cx: &RequestContext<'_>,
         resource: &Resource,
         retries: bool,
-        mut wanted: impl FnMut(&Value) -> Result<Value, Status> + Send,
+        tracking: Tracking,
+        mut wanted: impl FnMut(Value) -> Result<Value, Status> + Send,
     ) -> Result<Updated, Status> {
         if resource.subresource("scale").is_none() {
             return Err(Status::path_not_found());
         }
-        let changed = self.modify(cx, resource, &cx.attributes.name, retries, |old| {
-            let wanted = wanted(old)?;
+        let changed = self.modify(cx, resource, retries, Tracking::Settled, |old| {
+            let mut now = scale(old);
+            managed_fields::scale::show(old, &resource.api_version(), &mut now);
+            let mut wanted = wanted(now.clone())?;
             check_scale(&cx.attributes.name, &wanted)?;
             check_precondition(resource, &wanted, old)?;
+            if tracking == Tracking::ByUpdate {
+                managed_fields::record(&self.scale_writer(cx), Some(&now), &mut wanted);
+            }
             let mut object = old.clone();
             let replicas = object::i64_at(&wanted, "/spec/replicas").unwrap_or(0);
             object::set(&mut object, &["spec", "replicas"], replicas.into());
+            managed_fields::scale::settle(&wanted, &resource.api_version(), &mut object);
             Ok(object)
         });
         let object = self.scale_of(resource, &changed.await?)?;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::change::{CONFLICT_RETRIES, Failure, differ, unversioned};
 use super::create::{name_mismatch, settle_namespace};
 use crate::context::RequestContext;
+use crate::managed_fields::{self, Tracking};
 use crate::object::Object;
 use crate::registry::Registry;
 use crate::resource::Resource;
@@ -40,13 +41,13 @@ impl Registry {
         check_name(cx, &mut sent)?;
         self.check_versioned(cx, resource, &sent)?;
         if self.creates(cx, resource, &sent).await? {
-            let object = self.create_object(cx, resource, sent).await?;
+            let object = self.create_object(cx, resource, sent, Tracking::ByUpdate).await?;
             return Ok(Updated { object, created: true });
         }
         let conditional = !object::resource_version(&sent).is_empty();
         let mut sent = Some(sent);
         let object = self
-            .modify(cx, resource, &cx.attributes.name, !conditional, |old| {
+            .modify(cx, resource, !conditional, Tracking::ByUpdate, |old| {
                 let wanted = sent.as_ref().ok_or_else(|| Status::internal("an update was tried twice"))?;
                 check_precondition(resource, wanted, old)?;
                 let wanted = if conditional { sent.take() } else { sent.clone() };
@@ -81,15 +82,17 @@ impl Registry {
     }
 
     /// The compare-and-swap loop of every change. `next` makes the wanted object of the present one; when it conflicts with a state
-    /// that may be stale, it is asked again with a fresh one. `retries` says whether it may be asked again after a lost race.
+    /// that may be stale, it is asked again with a fresh one. `retries` says whether it may be asked again after a lost race, `tracking`
+    /// whether it has settled who owns what.
     pub(crate) async fn modify(
         &self,
         cx: &RequestContext<'_>,
         resource: &Resource,
-        name: &str,
         retries: bool,
+        tracking: Tracking,
         mut next: impl FnMut(&Value) -> Result<Value, Status> + Send,
     ) -> Result<Arc<Object>, Status> {
+        let name = &cx.attributes.name;
         let key = self.key(resource, &cx.attributes.namespace, name);
         let mut fresh = false;
         for _ in 0..=CONFLICT_RETRIES {
@@ -106,7 +109,7 @@ impl Registry {
                 }
                 wanted => wanted?,
             };
-            match self.modify_once(cx, resource, &old_object, &old, wanted).await {
+            match self.modify_once(cx, resource, &old_object, &old, wanted, tracking).await {
                 Ok(object) => return resource.present(object),
                 Err(Failure::Final(status)) => return Err(status),
                 Err(Failure::Raced) if !retries => break,
@@ -123,8 +126,12 @@ impl Registry {
         old_object: &Arc<Object>,
         old: &Value,
         mut object: Value,
+        tracking: Tracking,
     ) -> Result<Arc<Object>, Failure> {
         resource.default(&mut object);
+        if tracking == Tracking::ByUpdate {
+            managed_fields::record(&self.writer(cx, resource), Some(old), &mut object);
+        }
         let admission = cx.admission_request(Operation::Update, Some(old));
         cx.admission.mutate(&admission, &mut object).await?;
         resource.default(&mut object);

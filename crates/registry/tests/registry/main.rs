@@ -9,6 +9,7 @@ mod create;
 mod delete;
 mod groups;
 mod list;
+mod managed_fields;
 mod patch;
 mod services;
 mod subresources;

@@ -1,0 +1,168 @@
+//! What the schema says of a place in an object, as server-side apply has to know it.
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+
+use super::element::PathElement;
+use crate::schema::{Element, Field, ListType, Schema, Shape, Type};
+
+/// A place in an object: what may be there and how it is owned. Small, to be copied.
+#[derive(Clone, Copy, Debug)]
+pub struct Typed<'s> {
+    pub(super) place: Place<'s>,
+    /// Owned as a whole.
+    atomic: bool,
+    schema: Option<&'s Schema>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place<'s> {
+    Scalar(Plain),
+    /// An object of declared fields.
+    Struct(&'s Type),
+    /// An object whose values are as the field says.
+    Map(&'s Field),
+    /// A list whose elements are as the field says.
+    List(&'s Field),
+    /// Any value, owned as a whole.
+    Any,
+    /// No schema: objects are owned field by field, lists as a whole.
+    Deduced,
+}
+
+/// Sorts of plain values, as upstream's schema has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plain {
+    Number,
+    String,
+    Boolean,
+    /// Quantities, numbers or names of ports.
+    Untyped,
+}
+
+impl<'s> Typed<'s> {
+    /// The root of an object of this type.
+    pub fn of(schema: &'s Schema, type_: &'s Type) -> Self {
+        Self { place: Place::Struct(type_), atomic: type_.atomic, schema: Some(schema) }
+    }
+
+    /// The root of an object nothing is known of: objects are granular, lists atomic.
+    pub fn deduced() -> Typed<'static> {
+        Typed { place: Place::Deduced, atomic: false, schema: None }
+    }
+
+    /// Whether what is here is one leaf: a plain value, or owned as a whole.
+    pub fn is_leaf(&self) -> bool {
+        self.atomic || matches!(self.place, Place::Scalar(_) | Place::Any)
+    }
+
+    /// Whether an object or list here is owned as a whole.
+    pub(super) fn is_atomic(&self) -> bool {
+        self.atomic || matches!(self.place, Place::Any)
+    }
+
+    /// The place of a member of an object. Whatever has no declared place is [`Place::Any`].
+    pub(super) fn member(&self, name: &str) -> Self {
+        match self.place {
+            Place::Struct(type_) => type_.field(name).map_or_else(|| self.any(), |field| self.of_field(field)),
+            Place::Map(field) => self.of_element(field.element, false),
+            Place::Deduced => *self,
+            _ => self.any(),
+        }
+    }
+
+    /// The place of every element of a list.
+    pub(super) fn item(&self) -> Self {
+        match self.place {
+            Place::List(field) => self.of_element(field.element, false),
+            _ => self.any(),
+        }
+    }
+
+    /// The place at a path element.
+    pub(super) fn child(&self, element: &PathElement<'_>) -> Self {
+        match element {
+            PathElement::Field(name) => self.member(name),
+            _ => self.item(),
+        }
+    }
+
+    /// Whether an object here may have this member.
+    pub(super) fn declares(&self, name: &str) -> bool {
+        match self.place {
+            Place::Struct(type_) => type_.field(name).is_some(),
+            _ => true,
+        }
+    }
+
+    /// The declared field of this name; entries of maps are not declared.
+    pub(super) fn declared(&self, name: &str) -> Option<&'s Field> {
+        match self.place {
+            Place::Struct(type_) => type_.field(name),
+            _ => None,
+        }
+    }
+
+    /// What Go's encoding has for a declared field that is left out here: an empty object for a struct that is no pointer, null for what
+    /// is never omitted. Stored objects are without these.
+    pub(super) fn written(&self, name: &str) -> Option<&'static Value> {
+        self.declared(name).and_then(written)
+    }
+
+    /// The fields Go's encoding always has, sorted by name.
+    pub(super) fn always_written(&self) -> impl Iterator<Item = (&'static str, &'static Value)> {
+        let fields = match self.place {
+            Place::Struct(type_) => type_.fields(),
+            _ => &[],
+        };
+        fields.iter().filter_map(|field| Some((field.name, written(field)?)))
+    }
+
+    fn any(&self) -> Self {
+        Self { place: Place::Any, atomic: true, schema: self.schema }
+    }
+
+    fn of_field(&self, field: &'s Field) -> Self {
+        match field.shape {
+            Shape::One => self.of_element(field.element, field.atomic_map),
+            Shape::List => {
+                Self { place: Place::List(field), atomic: field.list == ListType::Atomic, schema: self.schema }
+            }
+            Shape::Map => Self { place: Place::Map(field), atomic: field.atomic_map, schema: self.schema },
+        }
+    }
+
+    fn of_element(&self, element: Element, atomic: bool) -> Self {
+        let scalar = |plain| Self { place: Place::Scalar(plain), atomic: false, schema: self.schema };
+        match (element, self.schema) {
+            (Element::String | Element::Bytes | Element::Time | Element::MicroTime, _) => scalar(Plain::String),
+            (Element::Int32 | Element::Int64 | Element::Double, _) => scalar(Plain::Number),
+            (Element::Bool, _) => scalar(Plain::Boolean),
+            (Element::Quantity | Element::IntOrString, _) => scalar(Plain::Untyped),
+            (Element::Message(id), Some(schema)) => {
+                let type_ = schema.type_at(id);
+                Self { place: Place::Struct(type_), atomic: atomic || type_.atomic, schema: self.schema }
+            }
+            _ => self.any(),
+        }
+    }
+}
+
+fn written(field: &Field) -> Option<&'static Value> {
+    static NULL: Value = Value::Null;
+    static FALSE: Value = Value::Bool(false);
+    static EMPTY: LazyLock<[Value; 3]> =
+        LazyLock::new(|| [Value::Object(Map::new()), Value::String(String::new()), Value::from(0)]);
+    // The one time that Go leaves out when it is zero (`omitzero`).
+    if !field.always || field.name == "creationTimestamp" {
+        return None;
+    }
+    Some(match (field.shape, field.element) {
+        (Shape::One, Element::Message(_)) if !field.nullable => &EMPTY[0],
+        (Shape::One, Element::String) => &EMPTY[1],
+        (Shape::One, Element::Int32 | Element::Int64 | Element::Double) => &EMPTY[2],
+        (Shape::One, Element::Bool) => &FALSE,
+        _ => &NULL,
+    })
+}

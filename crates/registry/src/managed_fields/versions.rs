@@ -1,0 +1,92 @@
+//! The versions in which managers may name the fields of one object.
+
+use std::borrow::Cow;
+
+use sampan_meta::apply::{FieldSet, Typed, Versions};
+use sampan_meta::schema::Type;
+use serde_json::Value;
+
+use crate::events::{EVENTS, View};
+use crate::resource::Resource;
+
+pub(crate) struct ObjectVersions {
+    /// The stored one first.
+    known: Vec<Version>,
+    ignored: FieldSet<'static>,
+}
+
+struct Version {
+    api_version: String,
+    type_: Option<&'static Type>,
+    /// How it differs from the stored one.
+    view: Option<&'static View>,
+}
+
+impl ObjectVersions {
+    /// The versions of a kind, written through the main resource or a subresource.
+    pub(super) fn of(resource: &Resource, subresource: &str) -> Self {
+        let stored = resource.strategy.names();
+        let mut versions = Self::alone(&api_version(stored.group, stored.version), stored.type_name);
+        if stored.type_name == "core.v1.Event" {
+            versions.add(&api_version(EVENTS.names.group, EVENTS.names.version), EVENTS.names.type_name, Some(&EVENTS));
+        }
+        versions.ignored = FieldSet::of_fields(&resource.strategy.reset_fields(subresource));
+        versions
+    }
+
+    /// A kind of one version.
+    pub(super) fn alone(api_version: &str, type_name: &str) -> Self {
+        let mut versions = Self { known: Vec::with_capacity(1), ignored: FieldSet::new() };
+        versions.add(api_version, type_name, None);
+        versions
+    }
+
+    fn add(&mut self, api_version: &str, type_name: &str, view: Option<&'static View>) {
+        let type_ = sampan_api::schema().get(type_name);
+        self.known.push(Version { api_version: api_version.to_owned(), type_, view });
+    }
+
+    /// The version objects are stored in.
+    pub(super) fn stored(&self) -> &str {
+        &self.known[0].api_version
+    }
+
+    /// The type of the root in a version.
+    pub(super) fn type_of(&self, api_version: &str) -> Option<&'static Type> {
+        self.find(api_version)?.type_
+    }
+
+    fn find(&self, api_version: &str) -> Option<&Version> {
+        self.known.iter().find(|version| version.api_version == api_version)
+    }
+}
+
+impl Versions for ObjectVersions {
+    fn typed(&self, api_version: &str) -> Option<Typed<'_>> {
+        let type_ = self.find(api_version)?.type_?;
+        Some(Typed::of(sampan_api::schema(), type_))
+    }
+
+    fn convert<'v>(&self, object: &'v Value, from: &str, to: &str) -> Cow<'v, Value> {
+        if from == to {
+            return Cow::Borrowed(object);
+        }
+        let view = |api_version| self.find(api_version).and_then(|version| version.view);
+        let stored = match view(from) {
+            Some(view) => view.stored(object.clone()),
+            None => object.clone(),
+        };
+        Cow::Owned(match view(to) {
+            Some(view) => view.served(stored),
+            None => stored,
+        })
+    }
+
+    fn ignored(&self, _: &str) -> &FieldSet<'static> {
+        &self.ignored
+    }
+}
+
+fn api_version(group: &str, version: &str) -> String {
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
+}
