@@ -2,9 +2,14 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use sampan_client::{Api, ApiResource, Client, DeleteParams, DynamicObject, Error, Patch, PatchParams, PostParams};
+use futures::{StreamExt, pin_mut};
+use sampan_client::{
+    Api, ApiResource, Client, DeleteParams, DynamicObject, Error, Patch, PatchParams, PostParams, WatchEvent,
+    WatchParams,
+};
 use serde_json::Value;
 
 use crate::arguments;
@@ -60,6 +65,28 @@ impl Stored {
 pub(crate) async fn fetch(client: &Client, stored: &Stored) -> Result<Option<Value>> {
     let object = stored.api(client).get_opt(&stored.name).await.with_context(|| format!("failed to read {stored}"))?;
     object.map(|object| serde_json::to_value(object).context("an object is JSON")).transpose()
+}
+
+/// The object, waited for by a watch if it is not there yet: after a start, controllers need a moment for what every cluster has.
+pub(crate) async fn appears(client: &Client, stored: &Stored, patience: Duration) -> Result<Value> {
+    let seen = tokio::time::timeout(patience, first_seen(client, stored)).await;
+    seen.with_context(|| Hint("look in the server's log for why its controllers do not run".into()))
+        .with_context(|| format!("{stored} did not appear in {} s", patience.as_secs()))?
+}
+
+async fn first_seen(client: &Client, stored: &Stored) -> Result<Value> {
+    let named = WatchParams::default().fields(&format!("metadata.name={}", stored.name));
+    let failed = || format!("failed to watch {stored}");
+    // From version 0: what is there comes as added.
+    let api = stored.api(client);
+    let events = api.watch(&named, "0").await.with_context(failed)?;
+    pin_mut!(events);
+    while let Some(event) = events.next().await {
+        if let WatchEvent::Added(object) | WatchEvent::Modified(object) = event.with_context(failed)? {
+            return serde_json::to_value(object).context("an object is JSON");
+        }
+    }
+    bail!("the server ended the watch of {stored}")
 }
 
 pub(crate) async fn create(client: &Client, stored: &Stored, object: &Value) -> Result<()> {
@@ -130,5 +157,39 @@ mod tests {
         assert_eq!((stored.to_string().as_str(), stored.resource.plural.as_str()), ("deployment a/b", "deployments"));
         let error = Stored::of(&json!({"kind": "Pod"})).map(drop).unwrap_err().to_string();
         assert!(error.contains("needs apiVersion, kind and metadata.name"), "{error}");
+    }
+
+    /// A server that answers the only request with what is written to `body`, as it comes.
+    fn answering(body: impl futures::Stream<Item = String> + Send + 'static) -> Client {
+        let mut body = Some(axum::body::Body::from_stream(body.map(Ok::<_, std::convert::Infallible>)));
+        let service = tower::service_fn(move |_: http::Request<_>| {
+            let body = body.take().expect("one request is enough");
+            async move { Ok::<_, std::convert::Infallible>(http::Response::new(body)) }
+        });
+        sampan_client::in_process(service, "default")
+    }
+
+    const AUTHORITY: &str = "configmap kube-system/kube-root-ca.crt";
+
+    fn authority() -> Stored {
+        Stored::named("v1", "ConfigMap", "kube-system", "kube-root-ca.crt").unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_that_comes_later_is_waited_for() {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt"}, "data": {"a": "1"}});
+        let event = format!("{}\n", json!({"type": "ADDED", "object": object}));
+        let later = futures::stream::once(async move {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            event
+        });
+        let seen = appears(&answering(later), &authority(), Duration::from_secs(30)).await.unwrap();
+        assert_eq!(seen["data"]["a"], "1");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_that_never_comes_is_named_in_the_error() {
+        let error = appears(&answering(futures::stream::pending()), &authority(), Duration::from_secs(30)).await;
+        assert_eq!(error.unwrap_err().to_string(), format!("{AUTHORITY} did not appear in 30 s"));
     }
 }

@@ -1,13 +1,18 @@
 //! `sampan token`: how nodes are let in.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use sampan_access::join::JoinToken;
 use sampan_access::pki;
 
 use crate::arguments::{self, Cluster};
-use crate::cluster::{Stored, connect, create, fetch};
+use crate::cluster::{Stored, appears, connect, create};
 use crate::outside::Outside;
+
+/// How long a cluster that has just started may take to publish its authority.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(command: arguments::Token) -> Result<()> {
     match command {
@@ -31,9 +36,8 @@ async fn make(ttl: &str, cluster: &Cluster) -> Result<()> {
 
 /// The pin of the cluster's authority, which every namespace holds for its pods.
 async fn pin(client: &sampan_client::Client) -> Result<String> {
-    let published = fetch(client, &Stored::named("v1", "ConfigMap", "kube-system", "kube-root-ca.crt")?).await?;
-    let published =
-        published.context("configmap kube-system/kube-root-ca.crt is not there yet; try again in a moment")?;
+    let published = Stored::named("v1", "ConfigMap", "kube-system", "kube-root-ca.crt")?;
+    let published = appears(client, &published, PATIENCE).await?;
     let pem = published["data"]["ca.crt"].as_str().context("configmap kube-system/kube-root-ca.crt holds no ca.crt")?;
     let certificate =
         CertificateDer::from_pem_slice(pem.as_bytes()).context("the cluster's authority is no certificate")?;

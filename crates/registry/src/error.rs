@@ -42,7 +42,7 @@ pub(crate) fn store_status(error: &sampan_store::Error, resource: &GroupResource
         }
         Error::Unavailable(_) => {
             tracing::warn!(%resource, name, %error, "the store did not take a write");
-            Status::server_timeout(resource, "write", 1)
+            unavailable(error)
         }
         Error::BadKey(_) => {
             Status::bad_request(format!("{resource} {name:?}: the name is too long or holds a NUL character"))
@@ -52,4 +52,13 @@ pub(crate) fn store_status(error: &sampan_store::Error, resource: &GroupResource
             Status::internal(error)
         }
     }
+}
+
+/// What a client is told while the store does not answer: why, and to come again.
+///
+/// Upstream answers 500 with whatever etcd's client said, and no `Retry-After`; here it is known that trying again is right.
+pub(crate) fn unavailable(error: &sampan_store::Error) -> Status {
+    let mut status = Status::service_unavailable(error.to_string());
+    status.details_mut().retry_after_seconds = 1;
+    status
 }

@@ -7,6 +7,7 @@
 mod batch;
 mod listener;
 mod load;
+mod outage;
 mod position;
 mod queue;
 mod reader;
@@ -30,6 +31,7 @@ use tokio::task::AbortHandle;
 use crate::feed::{self, Feed};
 use crate::pending::{Gate, Pending};
 use crate::{Batch, Durability, Error, Key, Load, Page, Record, Revision, Store, Write};
+use outage::Outage;
 use position::Known;
 use reader::Reader;
 use writer::{Control, Writer};
@@ -41,7 +43,7 @@ pub struct PostgresOptions {
     pub clock: Arc<dyn Clock>,
     /// How long relaxed writes wait for others to join their transaction.
     pub gather: Duration,
-    /// How long a call goes on trying while the database does not answer.
+    /// How long a call goes on trying while the database does not answer; shorter once one has tried for so long in vain.
     pub patience: Duration,
 }
 
@@ -66,8 +68,16 @@ struct Shared {
     connect: PgConnectOptions,
     options: PostgresOptions,
     known: Known,
+    outage: Outage,
     feed: Feed,
     control: mpsc::UnboundedSender<Control>,
+}
+
+impl Shared {
+    /// How long a call may go on trying now.
+    fn patience(&self) -> Duration {
+        self.outage.patience(self.options.patience)
+    }
 }
 
 impl PostgresStore {
@@ -76,8 +86,14 @@ impl PostgresStore {
         let connect = parse(url)?;
         let (control, controls) = mpsc::unbounded_channel();
         let (writes, waiting) = mpsc::unbounded_channel();
-        let shared =
-            Arc::new(Shared { connect, options, known: Known::default(), feed: Feed::new(), control: control.clone() });
+        let shared = Arc::new(Shared {
+            connect,
+            options,
+            known: Known::default(),
+            outage: Outage::default(),
+            feed: Feed::new(),
+            control: control.clone(),
+        });
         schema::prepare(&shared).await?;
         let reader = Arc::new(Reader::new(shared.clone()));
         let writer = Writer::new(shared.clone(), reader.clone(), waiting, controls).await?;

@@ -1,3 +1,7 @@
 //! What tests of this and other crates need to have a store to test with.
 
+mod ports;
 pub mod postgres;
+pub mod sqlite;
+
+pub use ports::free_port;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::api::Api;
 use crate::programs::{Output, run, sampan};
 
 /// How long anything a test waits for may take.
@@ -14,16 +15,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The user of a cluster whose data lies in `data` below a directory of the test's own.
 pub struct Client {
     directory: PathBuf,
+    data: PathBuf,
 }
 
 impl Client {
     pub(crate) fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned() }
+        Self { directory: directory.to_owned(), data: directory.join("data") }
+    }
+
+    /// With the data at another place.
+    pub(crate) fn with_data(self, data: PathBuf) -> Self {
+        Self { data, ..self }
     }
 
     /// Its data directory.
     pub fn data(&self) -> PathBuf {
-        self.directory.join("data")
+        self.data.clone()
     }
 
     /// A file of the test's own beside the cluster's data, with this content.
@@ -49,6 +56,11 @@ impl Client {
     /// Runs kubectl with arguments that may contain blanks.
     pub fn kubectl_with<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Output {
         run(self.kubectl_command().args(arguments))
+    }
+
+    /// The API for single requests.
+    pub fn api(&self) -> Api {
+        Api::start(self.kubectl_command(), &self.directory.join("proxy"))
     }
 
     /// `kubectl apply -f -` with this text.

@@ -3,9 +3,13 @@
 use std::ops::Deref;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+
+use sampan_store::testing::{free_port, postgres::PostgresServer};
 
 use crate::client::Client;
-use crate::process::{Process, free_port};
+use crate::disk::Disk;
+use crate::process::Process;
 use crate::programs::sampan;
 
 /// How a cluster differs from the default one.
@@ -15,6 +19,8 @@ pub struct Options {
     pub store: String,
     /// Further arguments of `sampan up`.
     pub arguments: Vec<String>,
+    /// Where the data directory lies, if not on the disk that everything is on.
+    pub disk: Option<Arc<Disk>>,
 }
 
 /// One running cluster. Dropping it ends its processes and deletes its data.
@@ -33,12 +39,28 @@ impl Cluster {
         Self::start_with(Options::default())
     }
 
+    /// Starts a cluster on a database of its own in the Postgres server that all tests of this process share.
+    pub fn start_on_postgres() -> Self {
+        let server = PostgresServer::shared().expect("a Postgres server can be started");
+        Self::start_on(server)
+    }
+
+    /// Starts a cluster on a new database of this server.
+    pub fn start_on(server: &PostgresServer) -> Self {
+        let store = server.create_database().expect("a database can be made");
+        Self::start_with(Options { store, ..Options::default() })
+    }
+
     /// Starts a cluster and waits until it is ready.
     pub fn start_with(options: Options) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let port = free_port();
         let process = launch(directory.path(), port, &options);
-        let mut cluster = Self { process, client: Client::new(directory.path()), directory, options, port };
+        let mut client = Client::new(directory.path());
+        if let Some(disk) = &options.disk {
+            client = client.with_data(disk.outside().join("data"));
+        }
+        let mut cluster = Self { process, client, directory, options, port };
         cluster.wait_ready();
         cluster
     }
@@ -79,8 +101,11 @@ impl Deref for Cluster {
 }
 
 fn launch(directory: &Path, port: u16, options: &Options) -> Process {
-    let mut command = Command::new(sampan());
-    command.arg("up").arg("--data-dir").arg(directory.join("data")).args(["--api-port", &port.to_string()]);
+    let (mut command, data) = match &options.disk {
+        Some(disk) => (disk.command(sampan()), disk.inside()),
+        None => (Command::new(sampan()), directory.to_owned()),
+    };
+    command.arg("up").arg("--data-dir").arg(data.join("data")).args(["--api-port", &port.to_string()]);
     command.args(["--registry-port", "0"]).args(["--node-name", "node-1"]).env("SAMPAN_LOG", "info");
     if !options.store.is_empty() {
         command.args(["--store", &options.store]);

@@ -3,19 +3,28 @@
 //! Every test starts clusters of its own in temporary directories, on ports the kernel chooses, and leaves nothing behind. Waiting is
 //! left to `kubectl wait` and `kubectl rollout`, which watch; nothing here sleeps for a fixed time.
 
+mod api;
 mod client;
 mod cluster;
+mod disk;
+mod frozen;
 pub mod guests;
 mod process;
 mod programs;
 mod registry;
+mod requests;
 mod split;
 
+pub use api::{Answer, Api};
 pub use client::Client;
 pub use cluster::{Cluster, Options};
-pub use process::{Process, free_port};
+pub use disk::Disk;
+pub use frozen::Frozen;
+pub use process::Process;
 pub use programs::{Output, curl, run, sampan, target_directory};
 pub use registry::DockerRegistry;
+pub use requests::Requests;
+pub use sampan_store::testing::free_port;
 pub use split::Split;
 
 use std::path::PathBuf;

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::process::{Process, free_port};
+use sampan_store::testing::free_port;
+
+use crate::process::Process;
 use crate::programs::{curl, run};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

@@ -4,8 +4,10 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use sampan_store::testing::free_port;
+
 use crate::client::Client;
-use crate::process::{Process, free_port};
+use crate::process::Process;
 use crate::programs::{Output, run, sampan};
 
 const READY: &str = "Sampan is ready";

@@ -11,9 +11,17 @@ fn hello(cluster: &Cluster) {
 }
 
 #[test]
-fn a_deployment_is_applied_serves_scales_rolls_back_and_goes() {
-    let cluster = Cluster::start();
-    hello(&cluster);
+fn a_deployment_on_sqlite_is_applied_serves_scales_rolls_back_and_goes() {
+    deployment_lives(&Cluster::start());
+}
+
+#[test]
+fn a_deployment_on_postgres_is_applied_serves_scales_rolls_back_and_goes() {
+    deployment_lives(&Cluster::start_on_postgres());
+}
+
+fn deployment_lives(cluster: &Cluster) {
+    hello(cluster);
 
     let nodes = cluster.kubectl("get nodes -o wide").ok();
     assert!(nodes.contains("node-1") && nodes.contains(" Ready ") && nodes.contains("wasmtime://"), "{nodes}");

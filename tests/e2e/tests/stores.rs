@@ -3,8 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use sampan_e2e::{Cluster, Options, guests};
-use sampan_store::testing::postgres::PostgresServer;
+use sampan_e2e::{Cluster, guests};
 
 /// Creates without end; each is acknowledged by a line.
 const STREAM: &str = "n=0; while kubectl create configmap made-$n --from-literal=n=$n -o name; do n=$((n+1)); done";
@@ -46,15 +45,7 @@ fn sqlite_keeps_what_was_acknowledged_when_the_server_is_killed() {
     survives_a_crash(&mut Cluster::start());
 }
 
-fn on_postgres() -> (PostgresServer, Cluster) {
-    let server = PostgresServer::start().expect("a Postgres server can be started");
-    let store = server.create_database().expect("a database can be made");
-    let cluster = Cluster::start_with(Options { store, ..Options::default() });
-    (server, cluster)
-}
-
 #[test]
 fn postgres_keeps_what_was_acknowledged_when_the_server_is_killed() {
-    let (_server, mut cluster) = on_postgres();
-    survives_a_crash(&mut cluster);
+    survives_a_crash(&mut Cluster::start_on_postgres());
 }

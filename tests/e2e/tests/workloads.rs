@@ -3,8 +3,16 @@
 use sampan_e2e::{Cluster, guests};
 
 #[test]
-fn jobs_run_in_parallel_complete_and_fail() {
-    let cluster = Cluster::start();
+fn jobs_on_sqlite_run_in_parallel_complete_and_fail() {
+    jobs_run(&Cluster::start());
+}
+
+#[test]
+fn jobs_on_postgres_run_in_parallel_complete_and_fail() {
+    jobs_run(&Cluster::start_on_postgres());
+}
+
+fn jobs_run(cluster: &Cluster) {
     let short = cluster.guest("short", &guests::lasts("done\n", 300, 0));
     let fails = cluster.guest("fails", &guests::prints("broken\n", 7));
     let job = |name: &str, image: &str, spec: &str| {
@@ -165,7 +173,8 @@ fn a_file_is_run_as_a_job() {
 
 #[test]
 fn two_clusters_live_side_by_side_and_a_namespace_goes_with_all_in_it() {
-    let (one, other) = (Cluster::start(), Cluster::start());
+    // One on each store.
+    let (one, other) = (Cluster::start_on_postgres(), Cluster::start());
     let image = one.guest("stays", &guests::stays("here\n"));
     other.guest("stays", &guests::stays("there\n"));
     for cluster in [&one, &other] {

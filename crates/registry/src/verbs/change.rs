@@ -7,7 +7,7 @@ use sampan_meta::{Status, object};
 use sampan_store::{Durability, Error, Key, Revision, Write};
 use serde_json::Value;
 
-use crate::error::store_status;
+use crate::error::{store_status, unavailable};
 use crate::managed_fields;
 use crate::object::Object;
 use crate::registry::Registry;
@@ -99,7 +99,7 @@ pub(crate) fn write_status(error: &Error, resource: &Resource, name: &str) -> St
 
 pub(crate) fn store_unreachable(error: &Error) -> Status {
     tracing::warn!(%error, "the store did not answer a consistent read");
-    Status::timeout("the store did not say in time which state is current; try again", 1)
+    unavailable(error)
 }
 
 fn durability(resource: &Resource) -> Durability {

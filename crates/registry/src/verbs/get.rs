@@ -17,7 +17,7 @@ impl Registry {
     /// older than it.
     ///
     /// # Errors
-    /// 404; 504 while the store does not answer or has not reached the version.
+    /// 404; 503 while the store does not answer; 504 while it has not reached the version.
     pub async fn get(
         &self,
         cx: &RequestContext<'_>,

@@ -85,7 +85,7 @@ fn heard(shared: &Shared, revision: Revision) {
 
 /// Asks where the database is, which tells followers what they missed.
 async fn check(shared: &Shared, reader: &Reader) {
-    match reader.position().await {
+    match reader.probe().await {
         Ok(_) => {}
         Err(error @ Error::Compacted { .. }) => tracing::debug!(%error, "followers load anew"),
         Err(error) => shared.feed.failed(&error),

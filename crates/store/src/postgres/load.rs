@@ -20,7 +20,7 @@ type Part = Result<Vec<Record>, Error>;
 
 /// Reads in one transaction on a connection for this alone.
 pub(super) async fn load(shared: Arc<Shared>) -> Result<Load, Error> {
-    let mut retry = Retry::new(shared.options.patience);
+    let mut retry = Retry::new(shared.patience());
     let (position, records) = loop {
         let failure = match begin(&shared, &retry).await {
             Ok(started) => break started,

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use sqlx::Row;
@@ -54,22 +55,32 @@ impl Reader {
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
-        let mut retry = Retry::new(self.shared.options.patience);
-        loop {
-            let failure = match tokio::time::timeout(retry.remaining(), query()).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(failure)) => session::error(&failure),
-                Err(_) => Error::Unavailable("the database did not answer in time".into()),
-            };
-            retry.after(failure).await?;
-        }
+        self.retry_for(self.shared.patience(), query).await
+    }
+
+    async fn retry_for<T, F>(&self, patience: Duration, query: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        let result = attempts(patience, query).await;
+        self.shared.outage.observe(&result);
+        result
+    }
+
+    /// Where the database is, with all patience: for who keeps nobody waiting, and may find that an outage has ended.
+    pub(super) async fn probe(&self) -> Result<Position, Error> {
+        self.position_within(self.shared.options.patience).await
     }
 
     pub(super) async fn position(&self) -> Result<Position, Error> {
+        self.position_within(self.shared.patience()).await
+    }
+
+    async fn position_within(&self, patience: Duration) -> Result<Position, Error> {
         const POSITION: &str = "SELECT rev AS current, compacted, epoch FROM revision WHERE one = 1";
         let before = self.shared.known.revision();
         let query = || sqlx::query(POSITION).try_map(|row| Position::read(&row)).fetch_one(&self.pool);
-        let position = self.retry(query).await?;
+        let position = self.retry_for(patience, query).await?;
         match self.shared.notice(before, position) {
             Err(error) if error.retryable() => Err(error),
             _ => Ok(position),
@@ -128,6 +139,21 @@ impl Reader {
             return Err(Error::Compacted { requested: after, oldest: compacted });
         }
         Ok(Tail::new(changes, revision))
+    }
+}
+
+async fn attempts<T, F>(patience: Duration, query: impl Fn() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    let mut retry = Retry::new(patience);
+    loop {
+        let failure = match tokio::time::timeout(retry.remaining(), query()).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(failure)) => session::error(&failure),
+            Err(_) => Error::Unavailable("the database did not answer in time".into()),
+        };
+        retry.after(failure).await?;
     }
 }
 

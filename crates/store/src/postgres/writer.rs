@@ -133,12 +133,19 @@ impl Writer {
     }
 
     /// Tries until the batch is committed or refused, or patience is at its end.
-    async fn attempts(
+    async fn attempts(&mut self, gathered: &mut Gathered, grow: bool) -> Result<Vec<Result<Revision, Error>>, Error> {
+        let result = self.attempts_within(self.shared.patience(), gathered, grow).await;
+        self.shared.outage.observe(&result);
+        result
+    }
+
+    async fn attempts_within(
         &mut self,
+        patience: Duration,
         gathered: &mut Gathered,
         mut grow: bool,
     ) -> Result<Vec<Result<Revision, Error>>, Error> {
-        let mut retry = Retry::new(self.shared.options.patience);
+        let mut retry = Retry::new(patience);
         let mut doubt = None;
         loop {
             let attempt = self.attempt(gathered, grow, &mut doubt);

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::free_port;
 
 /// Makes a cluster and starts it; stops it and removes everything once its input ends, which it does when the test's process
 /// ends, however it ends. Arguments: where the programs are, the directory, the port.
@@ -46,14 +47,14 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Starts a server on a loopback port that the kernel chooses. As root it runs as the user `postgres`, for Postgres
+    /// Starts a server on a free loopback port. As root it runs as the user `postgres`, for Postgres
     /// refuses root. The error says what is missing or what the server said.
     pub fn start() -> Result<Self, String> {
         let programs = programs().ok_or("no Postgres server found: install the Debian package postgresql")?;
         let mut failure = String::new();
         for _ in 0..3 {
             // Somebody may take the port before the server does: then another.
-            match PostgresServer::start_in(&programs, &make_directory()?, free_port()?) {
+            match PostgresServer::start_in(&programs, &make_directory()?, free_port()) {
                 Ok(server) => return Ok(server),
                 Err(error) => failure = error,
             }
@@ -198,9 +199,4 @@ fn make_directory() -> Result<PathBuf, String> {
         chown(&directory, Some(user), None).map_err(|error| format!("{}: {error}", directory.display()))?;
     }
     Ok(directory)
-}
-
-fn free_port() -> Result<u16, String> {
-    let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    address.map(|address| address.port()).map_err(|error| format!("no loopback port: {error}"))
 }
