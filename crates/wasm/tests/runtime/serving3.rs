@@ -22,6 +22,9 @@ async fn serve(setting: &Setting, annotation: Option<(&str, &str)>) -> SocketAdd
     (ip, 8080).into()
 }
 
+/// Then a request is begun only when the one before has left its instance, which is later than its response's end.
+const ONE_AT_A_TIME: Option<(&str, &str)> = Some(("max-concurrent-requests", "1"));
+
 async fn last_line(address: SocketAddr) -> String {
     get(address, "/").await.unwrap().lines().last().unwrap().to_owned()
 }
@@ -47,7 +50,7 @@ async fn requests_at_the_same_time_are_all_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_is_used_128_times_unless_the_pod_says_otherwise() {
     let setting = Setting::new().await;
-    let address = serve(&setting, None).await;
+    let address = serve(&setting, ONE_AT_A_TIME).await;
     for number in (1..=128).chain([1]) {
         assert_eq!(last_line(address).await, format!("hello {}", number % 10), "request {number}");
     }
@@ -56,7 +59,7 @@ async fn an_instance_is_used_128_times_unless_the_pod_says_otherwise() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trap_is_one_requests_failure_and_its_instance_is_not_used_again() {
     let setting = Setting::new().await;
-    let address = serve(&setting, None).await;
+    let address = serve(&setting, ONE_AT_A_TIME).await;
     assert_eq!(last_line(address).await, "hello 1");
     let answer = get(address, "/trap").await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 500 Internal Server Error\r\n"), "{answer}");
@@ -69,7 +72,7 @@ async fn a_trap_is_one_requests_failure_and_its_instance_is_not_used_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_is_streamed_until_its_reader_leaves() {
     let setting = Setting::new().await;
-    let address = serve(&setting, Some(("max-concurrent-requests", "1"))).await;
+    let address = serve(&setting, ONE_AT_A_TIME).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /endless HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
     let mut begin = vec![0; 10_000];
