@@ -59,7 +59,8 @@ impl Container {
         Ok(Container {
             code,
             pod,
-            options: Options::new(&sandbox.annotations).map_err(|message| invalid(&config.name, &message))?,
+            options: Options::new(&sandbox.annotations, create.artifact.entry)
+                .map_err(|message| invalid(&config.name, &message))?,
             log: Log::new(config.log.clone()),
             budget: Budget::new(config.resources.memory_limit_bytes),
             share,
