@@ -16,6 +16,7 @@
 
 mod allocator;
 mod apps;
+mod autoscaling;
 mod batch;
 mod bootstrap;
 mod builtin;
@@ -30,9 +31,11 @@ mod error;
 mod events;
 mod extract;
 mod lister;
+mod networking;
 mod node;
 mod object;
 mod options;
+mod policy;
 mod rbac;
 mod registry;
 mod resource;
@@ -43,6 +46,7 @@ mod strategy;
 mod table;
 mod validation;
 mod verbs;
+mod view;
 
 pub use builtin::builtin;
 pub use context::{FieldValidation, RequestContext};
