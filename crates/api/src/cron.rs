@@ -7,7 +7,7 @@ mod field;
 use std::time::Duration;
 
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan, Zoned};
 
 use field::{DAYS, Field, HOURS, MINUTES, MONTHS, WEEKDAYS};
@@ -98,22 +98,16 @@ impl Calendar {
 
     /// The times of a day that fit. One that the clocks skip or repeat that day does not come or comes once.
     fn times<'a>(&'a self, date: Date, zone: &'a TimeZone) -> impl Iterator<Item = Timestamp> + 'a {
-        let hours = (0..24_i8).filter(|hour| self.hours.has(i64::from(*hour)));
-        let minutes = move |hour| (0..60_i8).filter(|minute| self.minutes.has(i64::from(*minute))).map(move |minute| (hour, minute));
-        hours.flat_map(minutes).filter_map(move |(hour, minute)| {
-            let ambiguous = zone.to_ambiguous_zoned(date.at(hour, minute, 0, 0));
-            if ambiguous.offset().is_gap() { None } else { ambiguous.earlier().ok().map(|zoned| zoned.timestamp()) }
+        let hours = (0..24_i8).filter(move |hour| self.hours.has(i64::from(*hour)));
+        let minutes = move || (0..60_i8).filter(move |minute| self.minutes.has(i64::from(*minute)));
+        let times = hours.flat_map(move |hour| minutes().map(move |minute| date.at(hour, minute, 0, 0)));
+        times.filter_map(move |time| {
+            let ambiguous = zone.to_ambiguous_zoned(time);
+            match ambiguous.offset() {
+                AmbiguousOffset::Gap { .. } => None,
+                _ => ambiguous.earlier().ok().map(|zoned| zoned.timestamp()),
+            }
         })
-    }
-}
-
-trait Gap {
-    fn is_gap(&self) -> bool;
-}
-
-impl Gap for jiff::tz::AmbiguousOffset {
-    fn is_gap(&self) -> bool {
-        matches!(self, Self::Gap { .. })
     }
 }
 

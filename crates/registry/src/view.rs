@@ -11,7 +11,7 @@ use crate::strategy::Names;
 ///
 /// # Contract
 /// Pure functions, as the strategy's. `served` after `stored` gives back what was sent, as far as the version can say it.
-pub(crate) trait View: Send + Sync + 'static {
+pub trait View: Send + Sync + 'static {
     /// Every name of the kind in this version.
     fn names(&self) -> Names;
 

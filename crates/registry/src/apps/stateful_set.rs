@@ -167,6 +167,8 @@ fn validate_template(errors: &mut ErrorList, template: &Value, path: &Path) {
 /// The spec without what may change.
 fn fixed(object: &Value) -> Value {
     let mut spec = object.get("spec").cloned().unwrap_or(Value::Null);
-    MUTABLE.iter().for_each(|name| drop(object::remove(&mut spec, &[name])));
+    for name in MUTABLE {
+        object::remove(&mut spec, &[name]);
+    }
     spec
 }

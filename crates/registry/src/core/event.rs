@@ -34,7 +34,7 @@ impl Strategy for EventStrategy {
         let new = object::str_at(object, "/eventTime").is_some();
         // Events of cluster-scoped objects live in `default`.
         let fits = match involved {
-            "" => own == "default" || own == "kube-system",
+            "" => own == "default" || (new && own == "kube-system"),
             involved => new || own == involved,
         };
         if !fits {

@@ -34,11 +34,11 @@ impl Strategy for IngressStrategy {
         let mut errors = rules::validate(object);
         let class = object::annotation(object, CLASS);
         let named = object.pointer("/spec/ingressClassName").and_then(Value::as_str);
-        if let (Some(class), Some(named)) = (class, named) {
-            if class != named {
-                let path = Path::new("annotations").child(CLASS);
-                errors.push(field::invalid(&path, class, "must match `ingressClassName` when both are specified"));
-            }
+        if let (Some(class), Some(named)) = (class, named)
+            && class != named
+        {
+            let path = Path::new("annotations").child(CLASS);
+            errors.push(field::invalid(&path, class, "must match `ingressClassName` when both are specified"));
         }
         errors
     }

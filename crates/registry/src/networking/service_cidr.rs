@@ -86,10 +86,8 @@ fn validate_networks(errors: &mut ErrorList, networks: &[Value], path: &Path) {
         validate_cidr(errors, text, true, &path.index(index));
     }
     let families: Vec<bool> = texts.iter().filter_map(|text| Network::parse(text)).map(Network::is_ipv4).collect();
-    if let [first, second] = families[..] {
-        if first == second {
-            let why = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64";
-            errors.push(field::invalid(path, networks.to_vec(), why));
-        }
+    if matches!(families[..], [first, second] if first == second) {
+        let why = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64";
+        errors.push(field::invalid(path, networks.to_vec(), why));
     }
 }

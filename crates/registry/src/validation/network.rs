@@ -25,8 +25,14 @@ impl Network {
     /// The first address of the network.
     fn first(self) -> IpAddr {
         match self.address {
-            IpAddr::V4(address) => IpAddr::V4((u32::from(address) & mask(self.length, 32) as u32).into()),
-            IpAddr::V6(address) => IpAddr::V6((u128::from(address) & mask(self.length, 128)).into()),
+            IpAddr::V4(address) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.length)).unwrap_or(0);
+                IpAddr::V4((u32::from(address) & mask).into())
+            }
+            IpAddr::V6(address) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.length)).unwrap_or(0);
+                IpAddr::V6((u128::from(address) & mask).into())
+            }
         }
     }
 
@@ -39,12 +45,6 @@ impl Network {
         let same = self.is_ipv4() == other.is_ipv4();
         same && self.length < other.length && Self { address: other.address, ..self }.first() == self.first()
     }
-}
-
-#[allow(clippy::cast_possible_truncation)] // `bits` is the width the caller cuts to.
-fn mask(length: u8, bits: u8) -> u128 {
-    let wide = u128::MAX.checked_shl(u32::from(bits - length)).unwrap_or(0);
-    if bits == 32 { wide & u128::from(u32::MAX) } else { wide }
 }
 
 /// What is wrong with an address that has to be in canonical form. Upstream: `IsValidIP`.

@@ -8,6 +8,7 @@ mod cluster;
 mod create;
 mod delete;
 mod list;
+mod more_kinds;
 mod patch;
 mod services;
 mod subresources;

@@ -63,12 +63,9 @@ pub(super) fn spec_to_second(metric: &Value) -> Value {
     let mut metric = to_second(metric, false);
     for source in SOURCES {
         let Some(target) = metric.pointer_mut(&format!("/{source}/target")) else { continue };
-        let type_ = match target {
-            target if target.get("averageUtilization").is_some() => "Utilization",
-            target if target.get("averageValue").is_some() => "AverageValue",
-            _ => "Value",
-        };
-        target["type"] = type_.into();
+        let wanted = [("averageUtilization", "Utilization"), ("averageValue", "AverageValue")];
+        let wanted = wanted.into_iter().find(|(member, _)| target.get(member).is_some());
+        target["type"] = wanted.map_or("Value", |(_, type_)| type_).into();
     }
     metric
 }

@@ -48,7 +48,9 @@ fn fixed(mut template: Value) -> Value {
     for path in [["metadata", "labels"], ["metadata", "annotations"]] {
         object::remove(&mut template, &path);
     }
-    DIRECTIVES.iter().for_each(|name| drop(object::remove(&mut template, &["spec", name])));
+    for name in DIRECTIVES {
+        object::remove(&mut template, &["spec", name]);
+    }
     object::remove(&mut template, &["spec", "affinity", "nodeAffinity"]);
     for path in [&["spec", "affinity"][..], &["metadata"]] {
         if object::get(&template, path).and_then(Value::as_object).is_some_and(serde_json::Map::is_empty) {
@@ -77,10 +79,10 @@ pub(super) fn validate_status(object: &Value, old: &Value) -> ErrorList {
         errors.push(field::invalid(&path.child("failed"), failed(object), "cannot decrease the failed counter"));
     }
     let completion = |object: &Value| object::str_at(object, "/status/completionTime").map(str::to_owned);
-    if let (Some(now), Some(before)) = (completion(object), completion(old)) {
-        if now != before {
-            errors.push(field::invalid(&path.child("completionTime"), now, "completionTime cannot be mutated"));
-        }
+    if let (Some(now), Some(before)) = (completion(object), completion(old))
+        && now != before
+    {
+        errors.push(field::invalid(&path.child("completionTime"), now, "completionTime cannot be mutated"));
     }
     errors
 }
