@@ -144,8 +144,7 @@ fn descriptor(text: &str) -> Result<Schedule, String> {
             let Some(period) = text.strip_prefix("@every ") else {
                 return Err(format!("unrecognized descriptor: {text}"));
             };
-            let period =
-                duration::parse(period).map_err(|why| format!("failed to parse duration {text}: {why}"))?;
+            let period = duration::parse(period).map_err(|why| format!("failed to parse duration {text}: {why}"))?;
             return Ok(Schedule::Every(Duration::from_secs(period.as_secs().max(1))));
         }
     };

@@ -30,7 +30,7 @@ fn the_five_fields() {
     utc("5/30 3 * * *", expect!["Fri 2026-01-02 03:05, Fri 2026-01-02 03:35, Sat 2026-01-03 03:05"]);
     utc("0 0 1 jan,JUL ?", expect!["Wed 2026-07-01 00:00, Fri 2027-01-01 00:00, Thu 2027-07-01 00:00"]);
     utc("0 9-17/4 * * mon-fri", expect!["Fri 2026-01-02 09:00, Fri 2026-01-02 13:00, Fri 2026-01-02 17:00"]);
-    utc("0 0 29 2 *", expect!["Tue 2028-02-29 00:00"]);
+    utc("0 0 29 2 *", expect!["Tue 2028-02-29 00:00, Sun 2032-02-29 00:00, Fri 2036-02-29 00:00"]);
     utc("0 0 30 2 *", expect![""]);
 }
 
@@ -52,8 +52,18 @@ fn descriptors() {
 
 #[test]
 fn a_time_the_clocks_skip_does_not_come_and_one_they_repeat_comes_once() {
-    check("30 2 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z", expect!["Mon 2026-03-30 02:30, Tue 2026-03-31 02:30, Wed 2026-04-01 02:30"]);
-    check("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", expect!["Sun 2026-10-25 02:30, Mon 2026-10-26 02:30, Tue 2026-10-27 02:30"]);
+    check(
+        "30 2 * * *",
+        "Europe/Berlin",
+        "2026-03-28T12:00:00Z",
+        expect!["Mon 2026-03-30 02:30, Tue 2026-03-31 02:30, Wed 2026-04-01 02:30"],
+    );
+    check(
+        "30 2 * * *",
+        "Europe/Berlin",
+        "2026-10-24T12:00:00Z",
+        expect!["Sun 2026-10-25 02:30, Mon 2026-10-26 02:30, Tue 2026-10-27 02:30"],
+    );
 }
 
 #[test]

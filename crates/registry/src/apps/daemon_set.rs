@@ -60,7 +60,11 @@ impl Strategy for DaemonSetStrategy {
         template::validate(&mut errors, spec.get("template").unwrap_or(&Value::Null), &path.child("template"));
         template::require_always(&mut errors, spec, "DaemonSet", &path);
         counts::not_negative(&mut errors, spec, &["minReadySeconds"], &path);
-        validate_strategy(&mut errors, spec.get("updateStrategy").unwrap_or(&Value::Null), &path.child("updateStrategy"));
+        validate_strategy(
+            &mut errors,
+            spec.get("updateStrategy").unwrap_or(&Value::Null),
+            &path.child("updateStrategy"),
+        );
         counts::not_negative(&mut errors, spec, &["revisionHistoryLimit"], &path);
         errors
     }

@@ -12,14 +12,8 @@ use crate::strategy::{Names, Strategy};
 use crate::validation::{NameRule, amount, counts, labels, not_negative, one_of, template};
 
 /// What of the spec an update may change.
-const MUTABLE: [&str; 6] = [
-    "replicas",
-    "ordinals",
-    "template",
-    "updateStrategy",
-    "persistentVolumeClaimRetentionPolicy",
-    "minReadySeconds",
-];
+const MUTABLE: [&str; 6] =
+    ["replicas", "ordinals", "template", "updateStrategy", "persistentVolumeClaimRetentionPolicy", "minReadySeconds"];
 
 /// Numbers of the status. Upstream: `ValidateStatefulSetStatus`.
 const COUNTS: [&str; 7] = [
@@ -50,7 +44,11 @@ impl Strategy for StatefulSetStrategy {
         let path = Path::new("spec");
         let spec = object.get("spec").unwrap_or(&Value::Null);
         validate_management(&mut errors, spec, &path.child("podManagementPolicy"));
-        validate_strategy(&mut errors, spec.get("updateStrategy").unwrap_or(&Value::Null), &path.child("updateStrategy"));
+        validate_strategy(
+            &mut errors,
+            spec.get("updateStrategy").unwrap_or(&Value::Null),
+            &path.child("updateStrategy"),
+        );
         for name in ["whenDeleted", "whenScaled"] {
             let policy = path.child("persistentVolumeClaimRetentionPolicy").child(name);
             let pointer = format!("/persistentVolumeClaimRetentionPolicy/{name}");
@@ -88,7 +86,8 @@ impl Strategy for StatefulSetStrategy {
 
     fn warnings(&self, object: &Value) -> Vec<String> {
         let negative = object::i64_at(object, "/spec/revisionHistoryLimit").is_some_and(|limit| limit < 0);
-        let warning = "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended";
+        let warning =
+            "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended";
         if negative { vec![warning.to_owned()] } else { Vec::new() }
     }
 

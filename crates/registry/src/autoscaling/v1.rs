@@ -105,7 +105,8 @@ impl View for FirstVersion {
 
 /// The utilization of the CPU, if the metric is about that.
 fn cpu<'a>(metric: &'a Value, pointer: &str) -> Option<&'a Value> {
-    let about = object::str_at(metric, "/type") == Some("Resource") && object::str_at(metric, "/resource/name") == Some("cpu");
+    let about =
+        object::str_at(metric, "/type") == Some("Resource") && object::str_at(metric, "/resource/name") == Some("cpu");
     metric.pointer(pointer).filter(|value| about && value.is_number())
 }
 

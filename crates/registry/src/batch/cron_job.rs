@@ -22,7 +22,8 @@ pub(crate) struct CronJobStrategy;
 
 impl Strategy for CronJobStrategy {
     fn names(&self) -> Names {
-        let names = Names::new(("batch", "v1"), ("CronJob", "CronJobList"), ("cronjobs", "cronjob"), "batch.v1.CronJob");
+        let names =
+            Names::new(("batch", "v1"), ("CronJob", "CronJobList"), ("cronjobs", "cronjob"), "batch.v1.CronJob");
         names.short(&["cj"]).in_all()
     }
 

@@ -129,7 +129,9 @@ fn generate_selector(object: &mut Value) {
 /// A selector made for the job is of its uid, and its template carries what it selects. Upstream: `validateGeneratedSelector`.
 fn validate_generated(errors: &mut ErrorList, object: &Value) {
     let selector = object.pointer("/spec/selector").filter(|selector| selector.is_object());
-    let Some(selector) = selector.filter(|_| object::bool_at(object, "/spec/manualSelector") != Some(true)) else { return };
+    let Some(selector) = selector.filter(|_| object::bool_at(object, "/spec/manualSelector") != Some(true)) else {
+        return;
+    };
     let labels = LABELS.iter().map(|(key, label)| {
         let value = if *label == Label::Uid { object::uid(object) } else { object::name(object) };
         ((*key).to_owned(), Value::from(value))

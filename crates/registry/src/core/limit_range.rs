@@ -79,7 +79,8 @@ fn validate_limit(errors: &mut ErrorList, limit: &Value, type_: &str, path: &Pat
             }
         }
     }
-    let storage = ["min", "max"].iter().any(|member| resources::entries(limit, member).any(|(name, _)| name == "storage"));
+    let storage =
+        ["min", "max"].iter().any(|member| resources::entries(limit, member).any(|(name, _)| name == "storage"));
     if type_ == "PersistentVolumeClaim" && !storage {
         let why = "either minimum or maximum storage value is required, but neither was provided";
         errors.push(field::required(&path.child("limits"), why));

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use sampan_meta::field::{self, ErrorList, Path};
-use sampan_meta::selector::LabelSelector;
 use sampan_meta::object;
+use sampan_meta::selector::LabelSelector;
 use sampan_meta::table::{Cell, Column};
 use serde_json::{Map, Value};
 

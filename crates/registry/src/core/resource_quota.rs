@@ -23,16 +23,8 @@ const SCOPES: [&str; 7] = [
     "VolumeAttributesClass",
 ];
 /// What can be counted of some pods only. Upstream: `IsResourceQuotaScopeValidForResource`.
-const OF_PODS: [&str; 8] = [
-    "cpu",
-    "memory",
-    "limits.cpu",
-    "limits.memory",
-    "requests.cpu",
-    "requests.memory",
-    "pods",
-    "ephemeral-storage",
-];
+const OF_PODS: [&str; 8] =
+    ["cpu", "memory", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory", "pods", "ephemeral-storage"];
 const OPPOSITES: [(&str, &str); 2] = [("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating")];
 
 pub(crate) struct ResourceQuotaStrategy;

@@ -12,7 +12,9 @@ pub(crate) fn validate(errors: &mut ErrorList, amount: Option<&Value>, path: &Pa
         Some(Value::Number(number)) if number.as_i64().is_some_and(|number| number < 0) => {
             errors.push(field::invalid(path, number.as_i64(), "must be greater than or equal to 0"));
         }
-        Some(Value::String(text)) if percentage(text).is_none() => errors.push(field::invalid(path, text.as_str(), FORM)),
+        Some(Value::String(text)) if percentage(text).is_none() => {
+            errors.push(field::invalid(path, text.as_str(), FORM))
+        }
         _ => (),
     }
 }

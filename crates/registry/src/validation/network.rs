@@ -51,7 +51,9 @@ impl Network {
 pub(crate) fn ip_messages(text: &str) -> Vec<String> {
     match text.parse::<IpAddr>() {
         Err(_) => vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()],
-        Ok(address) if address.to_string() != text => vec![format!("must be in canonical form ({:?})", address.to_string())],
+        Ok(address) if address.to_string() != text => {
+            vec![format!("must be in canonical form ({:?})", address.to_string())]
+        }
         Ok(_) => Vec::new(),
     }
 }

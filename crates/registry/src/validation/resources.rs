@@ -85,7 +85,9 @@ pub(crate) fn amount(errors: &mut ErrorList, name: &str, value: &Value, path: &P
     if quantity.is_negative() {
         errors.push(field::invalid(path, value.clone(), "must be greater than or equal to 0"));
     }
-    if (WHOLE.contains(&name) || (name.contains('/') && !name.starts_with("kubernetes.io/"))) && quantity.milli() % 1000 != 0 {
+    if (WHOLE.contains(&name) || (name.contains('/') && !name.starts_with("kubernetes.io/")))
+        && quantity.milli() % 1000 != 0
+    {
         errors.push(field::invalid(path, value.clone(), "must be an integer"));
     }
 }

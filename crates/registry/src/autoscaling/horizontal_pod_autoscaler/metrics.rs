@@ -40,7 +40,8 @@ fn validate_metric(errors: &mut ErrorList, metric: &Value, path: &Path) {
         errors.push(field::not_supported(&path.child("type"), type_, &TYPES));
     }
     let given = |member: &str| metric.get(member).filter(|source| source.is_object());
-    let present: Vec<&str> = SOURCES.iter().map(|(_, member)| *member).filter(|member| given(member).is_some()).collect();
+    let present: Vec<&str> =
+        SOURCES.iter().map(|(_, member)| *member).filter(|member| given(member).is_some()).collect();
     if let Some((member, source)) = present.first().and_then(|member| Some((*member, given(member)?))) {
         validate_source(errors, member, source, &path.child(member));
     }
@@ -128,7 +129,8 @@ fn validate_target(errors: &mut ErrorList, target: &Value, path: &Path) {
     }
     for name in ["value", "averageValue"] {
         let Some(value) = target.get(name).filter(|value| !value.is_null()) else { continue };
-        let positive = resources::quantity(value).is_some_and(|quantity| !quantity.is_zero() && !quantity.is_negative());
+        let positive =
+            resources::quantity(value).is_some_and(|quantity| !quantity.is_zero() && !quantity.is_negative());
         if !positive {
             errors.push(field::invalid(&path.child(name), value.clone(), "must be positive"));
         }

@@ -36,12 +36,14 @@ fn members(source: &str, status: bool) -> Vec<(&'static str, &'static str)> {
         ],
         ("pods", false) => &[("selector", "/metric/selector"), ("targetAverageValue", "/target/averageValue")],
         ("pods", true) => &[("selector", "/metric/selector"), ("currentAverageValue", "/current/averageValue")],
-        (_, false) => {
-            &[("targetAverageUtilization", "/target/averageUtilization"), ("targetAverageValue", "/target/averageValue")]
-        }
-        (_, true) => {
-            &[("currentAverageUtilization", "/current/averageUtilization"), ("currentAverageValue", "/current/averageValue")]
-        }
+        (_, false) => &[
+            ("targetAverageUtilization", "/target/averageUtilization"),
+            ("targetAverageValue", "/target/averageValue"),
+        ],
+        (_, true) => &[
+            ("currentAverageUtilization", "/current/averageUtilization"),
+            ("currentAverageValue", "/current/averageValue"),
+        ],
     };
     IDENTIFIERS.iter().chain(part).copied().collect()
 }

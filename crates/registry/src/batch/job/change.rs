@@ -32,7 +32,10 @@ fn validate_completions(errors: &mut ErrorList, object: &Value, old: &Value, pat
     let (completions, parallelism) = (number("/spec/completions"), number("/spec/parallelism"));
     if !rules::is_indexed(object.get("spec").unwrap_or(&Value::Null)) {
         immutable(errors, object, old, "/spec/completions", path);
-    } else if completions != object::i64_at(old, "/spec/completions") && completions.is_some() && completions != parallelism {
+    } else if completions != object::i64_at(old, "/spec/completions")
+        && completions.is_some()
+        && completions != parallelism
+    {
         let why = "can only be modified in tandem with spec.parallelism";
         errors.push(field::invalid(path, completions, why));
     }

@@ -83,7 +83,10 @@ fn validate_codes(errors: &mut ErrorList, spec: &Value, codes: &Value, path: &Pa
 
 fn has_container(spec: &Value, name: &str) -> bool {
     let lists = ["/template/spec/containers", "/template/spec/initContainers"];
-    lists.iter().flat_map(|list| object::list_at(spec, list)).any(|container| object::str_at(container, "/name") == Some(name))
+    lists
+        .iter()
+        .flat_map(|list| object::list_at(spec, list))
+        .any(|container| object::str_at(container, "/name") == Some(name))
 }
 
 fn validate_patterns(errors: &mut ErrorList, patterns: &[Value], path: &Path) {

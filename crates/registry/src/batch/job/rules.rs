@@ -30,7 +30,11 @@ pub(in crate::batch) fn validate(errors: &mut ErrorList, spec: &Value, path: &Pa
     }
     validate_manager(errors, spec, &path.child("managedBy"));
     one_of(errors, spec, "/completionMode", &path.child("completionMode"), &["NonIndexed", "Indexed"]);
-    if is_indexed(spec) { validate_indexed(errors, spec, path) } else { refuse_indexes(errors, spec, path) }
+    if is_indexed(spec) {
+        validate_indexed(errors, spec, path)
+    } else {
+        refuse_indexes(errors, spec, path)
+    }
     failure_policy::validate(errors, spec, &path.child("podFailurePolicy"));
     validate_success(errors, spec, &path.child("successPolicy"));
     validate_replacement(errors, spec, &path.child("podReplacementPolicy"));
@@ -113,7 +117,8 @@ fn validate_success(errors: &mut ErrorList, spec: &Value, path: &Path) {
 
 /// With a failure policy, a pod is replaced once it has failed, not before.
 fn validate_replacement(errors: &mut ErrorList, spec: &Value, path: &Path) {
-    let allowed: &[&str] = if is_set(spec, "podFailurePolicy") { &["Failed"] } else { &["Failed", "TerminatingOrFailed"] };
+    let allowed: &[&str] =
+        if is_set(spec, "podFailurePolicy") { &["Failed"] } else { &["Failed", "TerminatingOrFailed"] };
     one_of(errors, spec, "/podReplacementPolicy", path, allowed);
 }
 

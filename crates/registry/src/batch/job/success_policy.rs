@@ -79,7 +79,9 @@ fn count_indexes(text: &str, completions: i64) -> Result<i64, String> {
 fn parse_interval(text: &str, completions: i64) -> Result<(i64, i64), String> {
     let parts: Vec<&str> = text.split('-').collect();
     if parts.len() > 2 {
-        return Err(format!("the fragment {text:?} violates the requirement that an index interval can have at most two parts separated by '-'"));
+        return Err(format!(
+            "the fragment {text:?} violates the requirement that an index interval can have at most two parts separated by '-'"
+        ));
     }
     let number = |text: &str| {
         let why = |_| format!("cannot convert string to integer for index: {text:?}");

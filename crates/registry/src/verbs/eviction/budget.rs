@@ -41,7 +41,8 @@ pub(super) fn decide(pod: &Value, budgets: &[Value], now: Timestamp) -> Result<V
         [] => return Ok(Verdict::Free),
         [budget] => budget,
         _ => {
-            let why = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+            let why =
+                "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
             let mut status = Status::internal(why);
             why.clone_into(&mut status.message);
             return Err(status);
@@ -108,7 +109,9 @@ fn spent(budget: &Value, name: &str) -> String {
     let condition = conditions::get(budget, "DisruptionAllowed");
     if let Some(failed) = condition.filter(|condition| object::str_at(condition, "/reason") == Some("SyncFailed")) {
         let why = object::str_at(failed, "/message").unwrap_or_default();
-        return format!("The disruption budget {name} does not allow evicting pods currently because it failed sync: {why}");
+        return format!(
+            "The disruption budget {name} does not allow evicting pods currently because it failed sync: {why}"
+        );
     }
     let number = |pointer| object::i64_at(budget, pointer).unwrap_or(0);
     let (needed, healthy) = (number("/status/desiredHealthy"), number("/status/currentHealthy"));
