@@ -8,6 +8,7 @@
 
 mod admissionregistration;
 mod apps;
+mod autoscaling;
 mod batch;
 mod core;
 mod devices;
@@ -49,6 +50,8 @@ fn rule(type_name: &str) -> Option<Rule> {
         "apps.v1.Deployment" => apps::deployment,
         "apps.v1.ReplicaSet" => apps::replica_set,
         "apps.v1.StatefulSet" => apps::stateful_set,
+        "autoscaling.v1.HorizontalPodAutoscaler" => autoscaling::first_horizontal_pod_autoscaler,
+        "autoscaling.v2.HorizontalPodAutoscaler" => autoscaling::horizontal_pod_autoscaler,
         "batch.v1.CronJob" => batch::cron_job,
         "batch.v1.Job" => batch::job,
         "batch.v1.PodFailurePolicyOnPodConditionsPattern" => batch::pod_condition_pattern,

@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O, no clock. What is true of every kind is in `meta`; storing, validating and serving are the registry's and the apiserver's.
 
+pub mod cron;
 mod defaults;
 pub mod openapi;
 pub mod pod;

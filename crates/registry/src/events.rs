@@ -1,66 +1,53 @@
-//! `events.k8s.io/v1` Events: the objects of core `v1`, under other names.
+//! `events.k8s.io/v1` Events: the objects of core `v1`, under other names. Upstream: `pkg/apis/events/v1/conversion.go`.
+
+mod rules;
 
 use std::sync::LazyLock;
 
+use sampan_meta::field::ErrorList;
 use serde_json::Value;
 
 use crate::shape::Shape;
 use crate::strategy::Names;
+use crate::view::View;
 
-/// A served version that differs from the stored one by the names of fields at the top of the object.
-pub(crate) struct View {
-    pub(crate) names: Names,
-    stored_version: &'static str,
-    /// Served name, stored name.
-    renamed: &'static [(&'static str, &'static str)],
-}
+/// Served name, stored name.
+const RENAMED: [(&str, &str); 7] = [
+    ("regarding", "involvedObject"),
+    ("note", "message"),
+    ("deprecatedSource", "source"),
+    ("deprecatedFirstTimestamp", "firstTimestamp"),
+    ("deprecatedLastTimestamp", "lastTimestamp"),
+    ("deprecatedCount", "count"),
+    ("reportingController", "reportingComponent"),
+];
 
-/// Upstream: `pkg/apis/events/v1/conversion.go`.
-pub(crate) static EVENTS: View = View {
-    names: Names {
-        group: "events.k8s.io",
-        version: "v1",
-        kind: "Event",
-        plural: "events",
-        singular: "event",
-        list_kind: "EventList",
-        short_names: &["ev"],
-        categories: &[],
-        type_name: "events.v1.Event",
-    },
-    stored_version: "v1",
-    renamed: &[
-        ("regarding", "involvedObject"),
-        ("note", "message"),
-        ("deprecatedSource", "source"),
-        ("deprecatedFirstTimestamp", "firstTimestamp"),
-        ("deprecatedLastTimestamp", "lastTimestamp"),
-        ("deprecatedCount", "count"),
-        ("reportingController", "reportingComponent"),
-    ],
-};
+/// The version `events.k8s.io/v1`.
+pub(crate) struct EventsView;
 
-impl View {
-    /// What a client sent, as it is stored.
-    pub(crate) fn stored(&self, mut object: Value) -> Value {
-        for (served, stored) in self.renamed {
+impl View for EventsView {
+    fn names(&self) -> Names {
+        let kind = ("Event", "EventList");
+        Names::new(("events.k8s.io", "v1"), kind, ("events", "event"), "events.v1.Event").short(&["ev"])
+    }
+
+    fn stored(&self, mut object: Value) -> Value {
+        for (served, stored) in RENAMED {
             rename(&mut object, served, stored);
         }
-        object["apiVersion"] = self.stored_version.into();
+        object["apiVersion"] = "v1".into();
         object
     }
 
-    /// What is stored, as clients of this version know it.
-    pub(crate) fn served(&self, mut object: Value) -> Value {
-        for (served, stored) in self.renamed {
+    fn served(&self, mut object: Value) -> Value {
+        for (served, stored) in RENAMED {
             rename(&mut object, stored, served);
         }
-        object["apiVersion"] = format!("{}/{}", self.names.group, self.names.version).into();
+        object["apiVersion"] = "events.k8s.io/v1".into();
         object
     }
 
-    /// The stored name of a field that a selector of this version names.
-    pub(crate) fn stored_field<'a>(&self, field: &'a str) -> &'a str {
+    fn stored_field<'a>(&self, field: &'a str) -> &'a str {
         match field {
             "regarding.kind" => "involvedObject.kind",
             "regarding.namespace" => "involvedObject.namespace",
@@ -74,9 +61,17 @@ impl View {
         }
     }
 
-    pub(crate) fn shape(&self) -> &'static Shape {
+    fn validate(&self, object: &Value) -> ErrorList {
+        rules::validate(object)
+    }
+
+    fn validate_update(&self, object: &Value, old: &Value) -> ErrorList {
+        rules::validate_update(object, old)
+    }
+
+    fn shape(&self) -> &'static Shape {
         static SHAPE: LazyLock<Shape> =
-            LazyLock::new(|| Shape::bare("events.k8s.io/v1".to_owned(), EVENTS.names.kind, EVENTS.names.type_name));
+            LazyLock::new(|| Shape::bare("events.k8s.io/v1".to_owned(), "Event", "events.v1.Event"));
         &SHAPE
     }
 }
@@ -97,10 +92,10 @@ mod tests {
     fn an_event_comes_back_from_the_stored_version_as_it_was() {
         let served = json!({"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "e"}, "note": "pulled",
             "regarding": {"kind": "Pod"}, "deprecatedCount": 2, "reportingController": "node", "reason": "Pulled"});
-        let stored = EVENTS.stored(served.clone());
+        let stored = EventsView.stored(served.clone());
         assert_eq!(stored["message"], "pulled");
         assert_eq!(stored["involvedObject"]["kind"], "Pod");
         assert_eq!(stored["apiVersion"], "v1");
-        assert_eq!(EVENTS.served(stored), served);
+        assert_eq!(EventsView.served(stored), served);
     }
 }

@@ -11,7 +11,6 @@ use sampan_store::{Store, WatchCache};
 use crate::allocator::Ranges;
 use crate::builtin::builtin;
 use crate::error::OpenError;
-use crate::events::EVENTS;
 use crate::object::Object;
 use crate::resource::Resource;
 
@@ -95,9 +94,8 @@ fn resources() -> Vec<Arc<Resource>> {
     let mut resources: Vec<Arc<Resource>> = Vec::new();
     for strategy in builtin() {
         resources.push(Arc::new(Resource::new(*strategy)));
-        if strategy.names().type_name == "core.v1.Event" {
-            resources.push(Arc::new(Resource::viewed(*strategy, &EVENTS)));
-        }
+        let views = strategy.views().iter();
+        resources.extend(views.map(|view| Arc::new(Resource::viewed(*strategy, *view))));
     }
     resources.sort_by_key(|resource| resource.names.group);
     resources

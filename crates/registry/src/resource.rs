@@ -6,9 +6,9 @@ use sampan_meta::field::ErrorList;
 use sampan_meta::{GroupResource, GroupVersionKind, GroupVersionResource, Status, object};
 use serde_json::Value;
 
-use crate::events::View;
 use crate::object::Object;
 use crate::strategy::{Names, Scope, Strategy};
+use crate::view::View;
 
 /// A subresource as discovery lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +67,8 @@ pub struct Resource {
     /// The resource part of the store's keys: `/pods`, `apps/deployments`. Two resources may share one storage.
     pub storage: Arc<str>,
     pub(crate) strategy: &'static dyn Strategy,
-    /// Set when the served version is not the stored one (`events.k8s.io/v1`).
-    pub(crate) view: Option<&'static View>,
+    /// Set when the served version is not the stored one (`events.k8s.io/v1`, `autoscaling/v1`).
+    pub(crate) view: Option<&'static dyn View>,
     stored_kind: GroupVersionKind,
 }
 
@@ -89,9 +89,10 @@ impl Resource {
     }
 
     /// The same objects in another version.
-    pub(crate) fn viewed(strategy: &'static dyn Strategy, view: &'static View) -> Self {
+    pub(crate) fn viewed(strategy: &'static dyn Strategy, view: &'static dyn View) -> Self {
         let stored = Self::new(strategy);
-        Self { names: view.names, type_name: view.names.type_name, view: Some(view), ..stored }
+        let names = view.names();
+        Self { names, type_name: names.type_name, view: Some(view), ..stored }
     }
 
     /// Group and version with the kind.
@@ -181,6 +182,20 @@ impl Resource {
         let common = matches!(stored, "metadata.name") || (stored == "metadata.namespace" && self.namespaced);
         let own = || self.strategy.selectable_fields().iter().any(|selectable| selectable.name == stored);
         (common || own()).then_some(stored)
+    }
+
+    /// What is wrong with a new object, by the rules of the kind and of the version it came in.
+    pub(crate) fn validate(&self, object: &Value) -> ErrorList {
+        let mut errors = self.strategy.validate(object);
+        errors.extend(self.view.map(|view| view.validate(object)).unwrap_or_default());
+        errors
+    }
+
+    /// What is wrong with a change, likewise.
+    pub(crate) fn validate_update(&self, object: &Value, old: &Value) -> ErrorList {
+        let mut errors = self.strategy.validate_update(object, old);
+        errors.extend(self.view.map(|view| view.validate_update(object, old)).unwrap_or_default());
+        errors
     }
 
     /// # Errors

@@ -7,7 +7,7 @@ use crate::builtin::builtin;
 use crate::strategy::{SelectableField, Strategy};
 
 /// The identity of a served version and the fields to extract.
-pub(crate) struct Shape {
+pub struct Shape {
     pub(crate) api_version: String,
     pub(crate) kind: &'static str,
     pub(crate) type_name: &'static str,

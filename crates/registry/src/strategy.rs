@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::allocator::Reservation;
 use crate::registry::Registry;
 use crate::resource::Subresource;
+use crate::view::View;
 
 /// Every name of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +107,11 @@ pub(crate) const ALL_VERBS: &[&str] =
 pub trait Strategy: Send + Sync + 'static {
     /// Every name of the kind.
     fn names(&self) -> Names;
+
+    /// The other versions that serve the same objects.
+    fn views(&self) -> &'static [&'static dyn View] {
+        &[]
+    }
 
     /// Where its objects live.
     fn scope(&self) -> Scope {

@@ -1,13 +1,17 @@
 //! What may be in an object, with upstream's field paths and messages.
 
+pub(crate) mod amount;
 pub(crate) mod container;
+pub(crate) mod counts;
 pub(crate) mod labels;
 pub(crate) mod metadata;
 pub(crate) mod persistent_volume;
 pub(crate) mod persistent_volume_claim;
+pub(crate) mod network;
 pub(crate) mod pod;
 pub(crate) mod probe;
 pub(crate) mod quantity;
+pub(crate) mod resources;
 pub(crate) mod template;
 pub(crate) mod volume;
 pub(crate) mod volume_affinity;
@@ -29,6 +33,8 @@ pub enum NameRule {
     Dns1035Label,
     /// What a path can hold: RBAC roles (`system:node`).
     PathSegment,
+    /// An IP address in its canonical form.
+    IpAddress,
 }
 
 impl NameRule {
@@ -39,12 +45,13 @@ impl NameRule {
             Self::DnsLabel => dns1123_label(name),
             Self::Dns1035Label => dns1035_label(name),
             Self::PathSegment => path_segment(name),
+            Self::IpAddress => network::ip_messages(name),
         }
     }
 }
 
 /// Upstream: `apimachinery/pkg/api/validation/path`.
-fn path_segment(name: &str) -> Vec<String> {
+pub(crate) fn path_segment(name: &str) -> Vec<String> {
     if matches!(name, "." | "..") {
         return vec![format!("may not be '{name}'")];
     }
@@ -57,6 +64,11 @@ pub(crate) fn not_negative(errors: &mut ErrorList, object: &Value, pointer: &str
     if let Some(value) = object::i64_at(object, pointer).filter(|value| *value < 0) {
         errors.push(field::invalid(path, value, "must be greater than or equal to 0"));
     }
+}
+
+/// A finding that does not show the value. Upstream: `field.OmitValueType`.
+pub(crate) fn invalid_whole(path: &Path, why: impl Into<String>) -> field::Error {
+    field::Error { kind: field::ErrorKind::Invalid, field: path.to_string(), value: None, detail: why.into() }
 }
 
 /// A text that has to be one of a few. Absent is fine.

@@ -9,8 +9,19 @@ use serde_json::Value;
 use crate::cell;
 use crate::resource::Subresource;
 use crate::strategy::{Names, Strategy};
-use crate::validation::{immutable, not_negative, one_of, template};
+use crate::validation::{amount, counts, immutable, not_negative, template};
 use crate::verbs::update::keep_metadata;
+
+/// Numbers of the status. Upstream: `ValidateDeploymentStatus`.
+const COUNTS: [&str; 7] = [
+    "observedGeneration",
+    "replicas",
+    "updatedReplicas",
+    "readyReplicas",
+    "availableReplicas",
+    "unavailableReplicas",
+    "collisionCount",
+];
 
 pub(crate) struct DeploymentStrategy;
 
@@ -41,13 +52,12 @@ impl Strategy for DeploymentStrategy {
         let mut errors = ErrorList::new();
         let path = Path::new("spec");
         let spec = object.get("spec").unwrap_or(&Value::Null);
-        for name in ["replicas", "minReadySeconds", "revisionHistoryLimit"] {
-            not_negative(&mut errors, spec, &format!("/{name}"), &path.child(name));
-        }
+        not_negative(&mut errors, spec, "/replicas", &path.child("replicas"));
         template::validate_selector(&mut errors, spec, "deployment", &path);
         template::validate(&mut errors, spec.get("template").unwrap_or(&Value::Null), &path.child("template"));
-        template::require_always(&mut errors, spec, &path);
-        validate_strategy(&mut errors, spec, &path.child("strategy"));
+        template::require_always(&mut errors, spec, "ReplicaSet", &path);
+        validate_strategy(&mut errors, spec.get("strategy").unwrap_or(&Value::Null), &path.child("strategy"));
+        counts::not_negative(&mut errors, spec, &["minReadySeconds", "revisionHistoryLimit"], &path);
         validate_deadline(&mut errors, spec, &path.child("progressDeadlineSeconds"));
         errors
     }
@@ -58,12 +68,15 @@ impl Strategy for DeploymentStrategy {
         errors
     }
 
-    fn validate_status_update(&self, _: &str, object: &Value, _: &Value) -> ErrorList {
+    fn validate_status_update(&self, _: &str, object: &Value, old: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
-        for name in ["observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas"] {
-            let path = Path::new("status").child(name);
-            not_negative(&mut errors, object, &format!("/status/{name}"), &path);
+        let (status, path) = (object.get("status").unwrap_or(&Value::Null), Path::new("status"));
+        counts::not_negative(&mut errors, status, &COUNTS, &path);
+        for name in ["updatedReplicas", "readyReplicas", "availableReplicas"] {
+            counts::at_most(&mut errors, status, name, ("replicas", "status.replicas"), &path);
         }
+        counts::at_most(&mut errors, status, "availableReplicas", ("readyReplicas", "readyReplicas"), &path);
+        counts::not_decremented(&mut errors, object, old);
         errors
     }
 
@@ -106,52 +119,32 @@ impl Strategy for DeploymentStrategy {
 }
 
 /// Upstream: `ValidateDeploymentStrategy`, `ValidateRollingUpdateDeployment`.
-fn validate_strategy(errors: &mut ErrorList, spec: &Value, path: &Path) {
-    one_of(errors, spec, "/strategy/type", &path.child("type"), &["Recreate", "RollingUpdate"]);
-    let rolling = spec.pointer("/strategy/rollingUpdate").filter(|rolling| rolling.is_object());
-    let path = path.child("rollingUpdate");
-    if object::str_at(spec, "/strategy/type") == Some("Recreate") {
-        if rolling.is_some() {
-            errors.push(field::forbidden(&path, "may not be specified when strategy `type` is 'Recreate'"));
+fn validate_strategy(errors: &mut ErrorList, strategy: &Value, path: &Path) {
+    let rolling = strategy.get("rollingUpdate").filter(|rolling| rolling.is_object());
+    let within = path.child("rollingUpdate");
+    match (object::str_at(strategy, "/type").unwrap_or_default(), rolling) {
+        ("Recreate", Some(_)) => {
+            errors.push(field::forbidden(&within, "may not be specified when strategy `type` is 'Recreate'"));
         }
-        return;
-    }
-    let Some(rolling) = rolling else { return };
-    let amounts = ["maxUnavailable", "maxSurge"].map(|name| {
-        let value = rolling.get(name);
-        validate_amount(errors, value, &path.child(name));
-        value.map(is_zero)
-    });
-    if amounts == [Some(true), Some(true)] {
-        let shown = rolling["maxUnavailable"].clone();
-        errors.push(field::invalid(&path.child("maxUnavailable"), shown, "may not be 0 when `maxSurge` is 0"));
+        ("Recreate", None) => (),
+        ("RollingUpdate", Some(rolling)) => validate_rolling(errors, rolling, &within),
+        ("RollingUpdate", None) => {
+            errors.push(field::required(&within, "this should be defaulted and never be nil"));
+        }
+        _ => errors.push(field::not_supported(path, strategy.clone(), &["Recreate", "RollingUpdate"])),
     }
 }
 
-/// A number that is not negative, or a percentage.
-fn validate_amount(errors: &mut ErrorList, value: Option<&Value>, path: &Path) {
-    match value {
-        Some(Value::Number(number)) if number.as_i64().is_some_and(|number| number < 0) => {
-            errors.push(field::invalid(path, number.as_i64(), "must be greater than or equal to 0"));
-        }
-        Some(Value::String(text)) if percentage(text).is_none() => {
-            let why = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used \
-                       for validation is '[0-9]+%')";
-            errors.push(field::invalid(path, text.as_str(), why));
-        }
-        Some(Value::String(text)) if path.to_string().ends_with("maxUnavailable") && percentage(text) > Some(100) => {
-            errors.push(field::invalid(path, text.as_str(), "must not be greater than 100%"));
-        }
-        _ => (),
+fn validate_rolling(errors: &mut ErrorList, rolling: &Value, path: &Path) {
+    let [unavailable, surge] = ["maxUnavailable", "maxSurge"].map(|name| rolling.get(name));
+    let unavailable_path = path.child("maxUnavailable");
+    amount::validate(errors, unavailable, &unavailable_path);
+    amount::validate(errors, surge, &path.child("maxSurge"));
+    if amount::is_zero(unavailable) && amount::is_zero(surge) {
+        let shown = unavailable.cloned().unwrap_or(Value::Null);
+        errors.push(field::invalid(&unavailable_path, shown, "may not be 0 when `maxSurge` is 0"));
     }
-}
-
-fn percentage(text: &str) -> Option<u32> {
-    text.strip_suffix('%').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
-}
-
-fn is_zero(value: &Value) -> bool {
-    value.as_i64() == Some(0) || value.as_str().and_then(percentage) == Some(0)
+    amount::at_most_all(errors, unavailable, &unavailable_path);
 }
 
 fn validate_deadline(errors: &mut ErrorList, spec: &Value, path: &Path) {

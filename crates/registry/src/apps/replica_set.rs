@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::cell;
 use crate::resource::Subresource;
 use crate::strategy::{Names, SelectableField, Strategy};
-use crate::validation::{immutable, not_negative, template};
+use crate::validation::{counts, immutable, template};
 use crate::verbs::update::keep_metadata;
 
 pub(crate) struct ReplicaSetStrategy;
@@ -40,12 +40,10 @@ impl Strategy for ReplicaSetStrategy {
         let mut errors = ErrorList::new();
         let path = Path::new("spec");
         let spec = object.get("spec").unwrap_or(&Value::Null);
-        for name in ["replicas", "minReadySeconds"] {
-            not_negative(&mut errors, spec, &format!("/{name}"), &path.child(name));
-        }
+        counts::not_negative(&mut errors, spec, &["replicas", "minReadySeconds"], &path);
         template::validate_selector(&mut errors, spec, "deployment", &path);
         template::validate(&mut errors, spec.get("template").unwrap_or(&Value::Null), &path.child("template"));
-        template::require_always(&mut errors, spec, &path);
+        template::require_always(&mut errors, spec, "ReplicaSet", &path);
         errors
     }
 
@@ -53,6 +51,10 @@ impl Strategy for ReplicaSetStrategy {
         let mut errors = self.validate(object);
         immutable(&mut errors, object, old, "/spec/selector", &Path::new("spec").child("selector"));
         errors
+    }
+
+    fn validate_status_update(&self, _: &str, object: &Value, _: &Value) -> ErrorList {
+        counts::validate_replicas(object)
     }
 
     fn has_generation(&self) -> bool {

@@ -1,17 +1,24 @@
 //! Jobs. Upstream: `pkg/registry/batch/job`, `ValidateJob`, `printJob`.
 
+mod change;
+mod failure_policy;
+pub(in crate::batch) mod rules;
+mod success_policy;
+
 use jiff::Timestamp;
 use sampan_meta::field::{self, ErrorList, Path};
 use sampan_meta::object;
+use sampan_meta::selector::LabelSelector;
 use sampan_meta::table::{Cell, Column};
 use sampan_meta::time::age;
-use serde_json::{Value, json};
+use sampan_meta::validation::dns1123_label;
+use serde_json::{Map, Value, json};
 
 use crate::cell;
 use crate::conditions;
 use crate::resource::Subresource;
 use crate::strategy::{Names, SelectableField, Strategy};
-use crate::validation::{immutable, not_negative, one_of, template};
+use crate::validation::{labels, template};
 
 /// What names the pods of a job; the old names are still set beside them.
 const LABELS: [(&str, Label); 4] = [
@@ -49,31 +56,24 @@ impl Strategy for JobStrategy {
         let mut errors = ErrorList::new();
         let path = Path::new("spec");
         let spec = object.get("spec").unwrap_or(&Value::Null);
-        for name in ["parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"] {
-            not_negative(&mut errors, spec, &format!("/{name}"), &path.child(name));
-        }
-        template::validate_selector(&mut errors, spec, "job", &path);
-        template::validate(&mut errors, spec.get("template").unwrap_or(&Value::Null), &path.child("template"));
-        validate_restart_policy(&mut errors, spec, &path);
-        validate_completion_mode(&mut errors, spec, &path);
+        validate_generated(&mut errors, object);
+        rules::validate(&mut errors, spec, &path);
+        validate_selector(&mut errors, spec, &path);
+        validate_host_names(&mut errors, object);
         errors
     }
 
     fn validate_update(&self, object: &Value, old: &Value) -> ErrorList {
-        let mut errors = self.validate(object);
-        let path = Path::new("spec");
-        for name in ["selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex"] {
-            immutable(&mut errors, object, old, &format!("/spec/{name}"), &path.child(name));
-        }
-        let elastic = object::str_at(object, "/spec/completionMode") == Some("Indexed")
-            && cell::number(object, "/spec/completions") == cell::number(object, "/spec/parallelism");
-        if !elastic {
-            immutable(&mut errors, object, old, "/spec/completions", &path.child("completions"));
-        }
-        if !may_change_template(old) {
-            immutable(&mut errors, object, old, "/spec/template", &path.child("template"));
-        }
+        let mut errors = ErrorList::new();
+        let (spec, path) = (object.get("spec").unwrap_or(&Value::Null), Path::new("spec"));
+        rules::validate(&mut errors, spec, &path);
+        validate_selector(&mut errors, spec, &path);
+        change::validate(&mut errors, object, old);
         errors
+    }
+
+    fn validate_status_update(&self, _: &str, object: &Value, old: &Value) -> ErrorList {
+        change::validate_status(object, old)
     }
 
     fn has_generation(&self) -> bool {
@@ -126,40 +126,59 @@ fn generate_selector(object: &mut Value) {
     }
 }
 
-fn validate_restart_policy(errors: &mut ErrorList, spec: &Value, path: &Path) {
-    let path = path.child("template").child("spec").child("restartPolicy");
-    match object::str_at(spec, "/template/spec/restartPolicy") {
-        Some("OnFailure" | "Never") => (),
-        other => {
-            let allowed = ["OnFailure", "Never"];
-            let mut error = field::not_supported(&path, other.unwrap_or("Always"), &allowed);
-            if other.is_none() {
-                error = field::required(&path, "valid values: \"OnFailure\", \"Never\"");
-            }
-            errors.push(error);
+/// A selector made for the job is of its uid, and its template carries what it selects. Upstream: `validateGeneratedSelector`.
+fn validate_generated(errors: &mut ErrorList, object: &Value) {
+    let selector = object.pointer("/spec/selector").filter(|selector| selector.is_object());
+    let Some(selector) = selector.filter(|_| object::bool_at(object, "/spec/manualSelector") != Some(true)) else {
+        return;
+    };
+    let labels = LABELS.iter().map(|(key, label)| {
+        let value = if *label == Label::Uid { object::uid(object) } else { object::name(object) };
+        ((*key).to_owned(), Value::from(value))
+    });
+    let expected: Map<String, Value> = labels.collect();
+    let matches = LabelSelector::from_json(selector).is_ok_and(|selector| selector.matches_map(Some(&expected)));
+    if !matches {
+        let path = Path::new("spec").child("selector");
+        errors.push(field::invalid(&path, selector.clone(), "`selector` not auto-generated"));
+    }
+}
+
+fn validate_selector(errors: &mut ErrorList, spec: &Value, path: &Path) {
+    match spec.get("selector").filter(|selector| selector.is_object()) {
+        None => {
+            errors.push(field::required(&path.child("selector"), ""));
+            template::mismatch(errors, spec, path);
+        }
+        Some(selector) => {
+            labels::validate_selector(errors, Some(selector), &path.child("selector"));
+            template::match_template(errors, spec, selector, path);
         }
     }
 }
 
-fn validate_completion_mode(errors: &mut ErrorList, spec: &Value, path: &Path) {
-    one_of(errors, spec, "/completionMode", &path.child("completionMode"), &["NonIndexed", "Indexed"]);
-    let indexed = object::str_at(spec, "/completionMode") == Some("Indexed");
-    if indexed && object::i64_at(spec, "/completions").is_none() {
-        let why = "when completion mode is Indexed";
-        errors.push(field::required(&path.child("completions"), why));
+/// The pods of an indexed job are hosts named after it and their index.
+fn validate_host_names(errors: &mut ErrorList, object: &Value) {
+    let completions = object::i64_at(object, "/spec/completions").unwrap_or(0);
+    if completions < 1 || !rules::is_indexed(object.get("spec").unwrap_or(&Value::Null)) {
+        return;
+    }
+    let name = object::name(object);
+    let host = format!("{name}-{}", completions - 1);
+    if !dns1123_label(&host).is_empty() {
+        let why = format!("will not able to create pod with invalid DNS label: {host}");
+        errors.push(field::invalid(&Path::new("metadata").child("name"), name, why));
     }
 }
 
-/// Scheduling directives may change while the job is suspended and has not begun. Upstream: `validatePodTemplateUpdate`.
-fn may_change_template(old: &Value) -> bool {
-    object::bool_at(old, "/spec/suspend") == Some(true) && object::str_at(old, "/status/startTime").is_none()
+/// Whether a condition is true.
+fn holds(object: &Value, type_: &str) -> bool {
+    let status = conditions::get(object, type_).and_then(|condition| object::str_at(condition, "/status"));
+    status == Some("True")
 }
 
 fn status(object: &Value) -> &'static str {
-    let holds = |type_: &str| {
-        let status = conditions::get(object, type_).and_then(|condition| object::str_at(condition, "/status"));
-        status == Some("True")
-    };
+    let holds = |type_: &str| holds(object, type_);
     match () {
         () if holds("Complete") => "Complete",
         () if holds("Failed") => "Failed",

@@ -4,10 +4,14 @@ use jiff::Timestamp;
 use sampan_meta::field::{self, ErrorList, Path};
 use sampan_meta::object;
 use sampan_meta::table::{Cell, Column};
+use sampan_meta::validation::qualified_name;
 use serde_json::Value;
 
 use crate::cell;
+use crate::events::EventsView;
 use crate::strategy::{Names, SelectableField, Strategy};
+use crate::validation::invalid_all;
+use crate::view::View;
 
 /// Upstream: `--event-ttl`.
 const LIFETIME_SECONDS: i64 = 3600;
@@ -19,18 +23,29 @@ impl Strategy for EventStrategy {
         Names::new(("", "v1"), ("Event", "EventList"), ("events", "event"), "core.v1.Event").short(&["ev"])
     }
 
+    fn views(&self) -> &'static [&'static dyn View] {
+        &[&EventsView]
+    }
+
     fn validate(&self, object: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
         let involved = object::str_at(object, "/involvedObject/namespace").unwrap_or_default();
         let own = object::namespace(object);
-        // Events of cluster-scoped objects live in `default`. Upstream: `legacyValidateEvent`.
-        let fits = if involved.is_empty() { matches!(own, "default" | "kube-system") } else { own == involved };
+        let new = object::str_at(object, "/eventTime").is_some();
+        // Events of cluster-scoped objects live in `default`.
+        let fits = match involved {
+            "" => own == "default" || (new && own == "kube-system"),
+            involved => new || own == involved,
+        };
         if !fits {
             errors.push(field::invalid(
                 &Path::new("involvedObject").child("namespace"),
                 involved,
                 "does not match event.namespace",
             ));
+        }
+        if new {
+            validate_report(&mut errors, object);
         }
         errors
     }
@@ -95,6 +110,26 @@ impl Strategy for EventStrategy {
                 SelectableField::new("source", &["source.component", "reportingComponent"]),
                 SelectableField::new("type", &["type"]),
             ]
+        }
+    }
+}
+
+/// What an Event with an `eventTime` has to say. Upstream: `legacyValidateEvent`.
+fn validate_report(errors: &mut ErrorList, event: &Value) {
+    let controller = Path::new("reportingController");
+    let reporter = object::str_at(event, "/reportingComponent").unwrap_or_default();
+    if reporter.is_empty() {
+        errors.push(field::required(&controller, ""));
+    }
+    invalid_all(errors, &controller, reporter, qualified_name(reporter));
+    for name in ["reportingInstance", "action", "reason"] {
+        if object::str_at(event, &format!("/{name}")).is_none() {
+            errors.push(field::required(&Path::new(name), ""));
+        }
+    }
+    for (name, limit) in [("reportingInstance", 128), ("action", 128), ("reason", 128), ("message", 1024)] {
+        if object::str_at(event, &format!("/{name}")).is_some_and(|text| text.len() > limit) {
+            errors.push(field::invalid(&Path::new(name), "", format!("can have at most {limit} characters")));
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) fn validate_selector(errors: &mut ErrorList, spec: &Value, what: &str
     let selector_path = path.child("selector");
     let Some(selector) = spec.get("selector").filter(|selector| selector.is_object()) else {
         errors.push(field::required(&selector_path, ""));
+        // No selector selects nothing, so it does not select the template either.
+        mismatch(errors, spec, path);
         return;
     };
     labels::validate_selector(errors, Some(selector), &selector_path);
@@ -28,17 +30,27 @@ pub(crate) fn validate_selector(errors: &mut ErrorList, spec: &Value, what: &str
         errors.push(field::invalid(&selector_path, selector.clone(), why));
         return;
     }
-    let labels_of_template = spec.get("template").and_then(object::labels);
+    match_template(errors, spec, selector, path);
+}
+
+/// Says so when a selector does not select the pods of the template beside it.
+pub(crate) fn match_template(errors: &mut ErrorList, spec: &Value, selector: &Value, path: &Path) {
     let Ok(parsed) = LabelSelector::from_json(selector) else { return };
-    if !parsed.matches_map(labels_of_template) {
-        let path = path.child("template").child("metadata").child("labels");
-        let shown = labels_of_template.cloned().map_or(Value::Null, Value::Object);
-        errors.push(field::invalid(&path, shown, "`selector` does not match template `labels`"));
+    if !parsed.matches_map(spec.get("template").and_then(object::labels)) {
+        mismatch(errors, spec, path);
     }
 }
 
+/// The template is not of the selector's.
+pub(crate) fn mismatch(errors: &mut ErrorList, spec: &Value, path: &Path) {
+    let labels = spec.get("template").and_then(object::labels);
+    let path = path.child("template").child("metadata").child("labels");
+    let shown = labels.cloned().map_or(Value::Null, Value::Object);
+    errors.push(field::invalid(&path, shown, "`selector` does not match template `labels`"));
+}
+
 /// A workload whose pods run for ever takes no other restart policy.
-pub(crate) fn require_always(errors: &mut ErrorList, spec: &Value, path: &Path) {
+pub(crate) fn require_always(errors: &mut ErrorList, spec: &Value, kind: &str, path: &Path) {
     let policy = object::str_at(spec, "/template/spec/restartPolicy");
     if let Some(policy) = policy.filter(|policy| *policy != "Always") {
         let path = path.child("template").child("spec").child("restartPolicy");
@@ -46,6 +58,6 @@ pub(crate) fn require_always(errors: &mut ErrorList, spec: &Value, path: &Path) 
     }
     if object::i64_at(spec, "/template/spec/activeDeadlineSeconds").is_some() {
         let path = path.child("template").child("spec").child("activeDeadlineSeconds");
-        errors.push(field::forbidden(&path, "activeDeadlineSeconds in ReplicaSet is not Supported"));
+        errors.push(field::forbidden(&path, format!("activeDeadlineSeconds in {kind} is not Supported")));
     }
 }

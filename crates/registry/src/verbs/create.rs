@@ -153,7 +153,7 @@ impl Registry {
 
     fn check_new(&self, cx: &RequestContext<'_>, resource: &Resource, object: &Value) -> Result<(), Status> {
         let mut errors = validation::metadata::validate(object, resource.namespaced, resource.strategy.name_rule());
-        errors.extend(resource.strategy.validate(object));
+        errors.extend(resource.validate(object));
         resource.refuse(object, errors)?;
         resource.strategy.warnings(object).into_iter().for_each(|warning| cx.warn(warning));
         Ok(())

@@ -1,4 +1,4 @@
-//! `scale`: the replicas of a Deployment or ReplicaSet as an `autoscaling/v1` Scale.
+//! `scale`: the replicas of a workload as an `autoscaling/v1` Scale.
 
 use std::sync::{Arc, LazyLock};
 
@@ -91,7 +91,7 @@ fn scale(parent: &Value) -> Value {
         }
     }
     let replicas = |pointer| object::i64_at(parent, pointer).unwrap_or(0);
-    let selector = parent.pointer("/spec/selector").and_then(|selector| LabelSelector::from_json(selector).ok());
+    let selector = parent.pointer("/spec/selector").and_then(selector_of);
     json!({
         "apiVersion": "autoscaling/v1",
         "kind": "Scale",
@@ -99,6 +99,15 @@ fn scale(parent: &Value) -> Value {
         "spec": {"replicas": replicas("/spec/replicas")},
         "status": {"replicas": replicas("/status/replicas"), "selector": selector.map(|selector| selector.to_string()).unwrap_or_default()},
     })
+}
+
+/// A ReplicationController's selector is a plain map, all others are label selectors.
+fn selector_of(selector: &Value) -> Option<LabelSelector> {
+    let plain = selector.as_object().filter(|members| !members.is_empty() && members.values().all(Value::is_string));
+    match plain {
+        Some(labels) => Some(LabelSelector::from_map(Some(labels))),
+        None => LabelSelector::from_json(selector).ok(),
+    }
 }
 
 /// Upstream: `ValidateScale`.

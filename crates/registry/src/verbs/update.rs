@@ -173,7 +173,7 @@ impl Registry {
         let mut errors = validation::metadata::validate_update(object, old);
         match written_part(cx) {
             "" => {
-                errors.extend(strategy.validate_update(object, old));
+                errors.extend(resource.validate_update(object, old));
                 strategy.warnings(object).into_iter().for_each(|warning| cx.warn(warning));
             }
             subresource => errors.extend(strategy.validate_status_update(subresource, object, old)),

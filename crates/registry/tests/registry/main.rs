@@ -10,6 +10,7 @@ mod delete;
 mod groups;
 mod list;
 mod managed_fields;
+mod more_kinds;
 mod patch;
 mod services;
 mod subresources;

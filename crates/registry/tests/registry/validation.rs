@@ -133,7 +133,7 @@ async fn workloads() {
         &cluster,
         "batch/jobs",
         job.clone(),
-        expect![[r#"422 Invalid: Job.batch "j" is invalid: spec.template.spec.restartPolicy: Unsupported value: "Always": supported values: "OnFailure", "Never""#]],
+        expect![[r#"422 Invalid: Job.batch "j" is invalid: spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never""#]],
     )
     .await;
     let mut job = job;

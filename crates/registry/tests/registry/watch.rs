@@ -157,10 +157,13 @@ async fn both_event_groups_show_the_same_events() {
     );
     assert_eq!(value["regarding"]["name"], "p");
     let place = cluster.at("events/events", "default", "e");
-    let patched = cluster.merge(&place, json!({"note": "image was there"})).await.unwrap();
-    assert_eq!(patched["note"], "image was there");
-    assert_eq!(cluster.get(&cluster.at("events", "default", "e")).await.unwrap()["message"], "image was there");
-    let new = json!({"metadata": {"name": "f"}, "regarding": {"kind": "Pod", "namespace": "default", "name": "q"}, "note": "n"});
+    let refused = cluster.merge(&place, json!({"note": "image was there"})).await.unwrap_err();
+    assert!(refused.message.ends_with("message: Invalid value: \"image was there\": field is immutable"), "{refused:?}");
+    cluster.merge(&cluster.at("events", "default", "e"), json!({"message": "image was there"})).await.unwrap();
+    assert_eq!(cluster.get(&place).await.unwrap()["note"], "image was there");
+    let new = json!({"metadata": {"name": "f"}, "regarding": {"kind": "Pod", "namespace": "default", "name": "q"}, "note": "n",
+        "type": "Normal", "reason": "Pulled", "action": "Pull", "reportingController": "sampan.dev/node", "reportingInstance": "n1",
+        "eventTime": "2026-01-02T03:04:05.000000Z"});
     cluster.create(&cluster.at("events/events", "default", ""), new).await.unwrap();
     let options = crate::cluster::fields("regarding.name=q");
     let list = cluster.list(&cluster.at("events/events", "default", ""), &options).await.unwrap();

@@ -1,0 +1,4 @@
+//! `autoscaling`.
+
+pub(crate) mod horizontal_pod_autoscaler;
+mod v1;

@@ -1,0 +1,8 @@
+//! `networking.k8s.io`.
+
+pub(crate) mod ingress;
+pub(crate) mod ingress_class;
+pub(crate) mod ip_address;
+pub(crate) mod network_policy;
+pub(crate) mod reference;
+pub(crate) mod service_cidr;
