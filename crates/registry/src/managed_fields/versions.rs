@@ -6,8 +6,9 @@ use sampan_meta::apply::{FieldSet, Typed, Versions};
 use sampan_meta::schema::Type;
 use serde_json::Value;
 
-use crate::events::{EVENTS, View};
 use crate::resource::Resource;
+use crate::strategy::Names;
+use crate::view::View;
 
 pub(crate) struct ObjectVersions {
     /// The stored one first.
@@ -19,16 +20,16 @@ struct Version {
     api_version: String,
     type_: Option<&'static Type>,
     /// How it differs from the stored one.
-    view: Option<&'static View>,
+    view: Option<&'static dyn View>,
 }
 
 impl ObjectVersions {
     /// The versions of a kind, written through the main resource or a subresource.
     pub(super) fn of(resource: &Resource, subresource: &str) -> Self {
         let stored = resource.strategy.names();
-        let mut versions = Self::alone(&api_version(stored.group, stored.version), stored.type_name);
-        if stored.type_name == "core.v1.Event" {
-            versions.add(&api_version(EVENTS.names.group, EVENTS.names.version), EVENTS.names.type_name, Some(&EVENTS));
+        let mut versions = Self::alone(&api_version(stored), stored.type_name);
+        for view in resource.strategy.views() {
+            versions.add(&api_version(view.names()), view.names().type_name, Some(*view));
         }
         versions.ignored = FieldSet::of_fields(&resource.strategy.reset_fields(subresource));
         versions
@@ -41,7 +42,7 @@ impl ObjectVersions {
         versions
     }
 
-    fn add(&mut self, api_version: &str, type_name: &str, view: Option<&'static View>) {
+    fn add(&mut self, api_version: &str, type_name: &str, view: Option<&'static dyn View>) {
         let type_ = sampan_api::schema().get(type_name);
         self.known.push(Version { api_version: api_version.to_owned(), type_, view });
     }
@@ -87,6 +88,6 @@ impl Versions for ObjectVersions {
     }
 }
 
-fn api_version(group: &str, version: &str) -> String {
+fn api_version(Names { group, version, .. }: Names) -> String {
     if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }

@@ -158,7 +158,10 @@ async fn both_event_groups_show_the_same_events() {
     assert_eq!(value["regarding"]["name"], "p");
     let place = cluster.at("events/events", "default", "e");
     let refused = cluster.merge(&place, json!({"note": "image was there"})).await.unwrap_err();
-    assert!(refused.message.ends_with("message: Invalid value: \"image was there\": field is immutable"), "{refused:?}");
+    assert!(
+        refused.message.ends_with("message: Invalid value: \"image was there\": field is immutable"),
+        "{refused:?}"
+    );
     cluster.merge(&cluster.at("events", "default", "e"), json!({"message": "image was there"})).await.unwrap();
     assert_eq!(cluster.get(&place).await.unwrap()["note"], "image was there");
     let new = json!({"metadata": {"name": "f"}, "regarding": {"kind": "Pod", "namespace": "default", "name": "q"}, "note": "n",
