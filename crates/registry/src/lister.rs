@@ -57,8 +57,12 @@ impl StatusWriter for Registry {
                 resource_request: true,
                 ..Attributes::default()
             };
-            let written = self.update(&RequestContext::new(&attributes, &AdmitAll), resource, object).await?;
-            Ok(written.object.value())
+            let written = self.update(&RequestContext::new(&attributes, &AdmitAll), resource, object).await;
+            if written.as_ref().is_err_and(Status::is_conflict) {
+                // Who tries again shall see what won.
+                self.refresh().await?;
+            }
+            Ok(written?.object.value())
         }
         .boxed()
     }

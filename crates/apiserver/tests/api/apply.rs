@@ -247,11 +247,11 @@ async fn status_and_scale_are_applied_apart() {
     let path = format!("{DEPLOYMENTS}/web");
     cluster.apply(&path, "one", &web(json!({"replicas": 1}))).await;
     let mut status = web(json!({"replicas": 7}));
-    status["status"] = json!({"readyReplicas": 1});
+    status["status"] = json!({"replicas": 1, "readyReplicas": 1});
     let reported = cluster.apply(&format!("{path}/status"), "reporter", &status).await.json();
     assert_eq!((&reported["spec"]["replicas"], &reported["status"]["readyReplicas"]), (&json!(1), &json!(1)));
     assert!(
-        owners(&reported).contains(r#"reporter Apply status {"f:status":{"f:readyReplicas":{}}}"#),
+        owners(&reported).contains(r#"reporter Apply status {"f:status":{"f:readyReplicas":{},"f:replicas":{}}}"#),
         "{}",
         owners(&reported)
     );
