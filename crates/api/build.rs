@@ -26,7 +26,8 @@ fn main() {
     files.sort();
     let mut table = String::new();
     for file in files {
-        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("failed to read {}: {error}", file.display()));
+        let text =
+            fs::read_to_string(&file).unwrap_or_else(|error| panic!("failed to read {}: {error}", file.display()));
         describe(&text, &mut table);
     }
     let path = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("descriptions.deflate");
@@ -43,7 +44,8 @@ fn package() -> PathBuf {
         panic!("cargo cannot say where {PACKAGE} is: {error}\nhint: run `cargo fetch --locked` once with a network")
     });
     let packages = metadata["packages"].as_array().into_iter().flatten();
-    let manifest = packages.filter(|package| package["name"] == PACKAGE).find_map(|package| package["manifest_path"].as_str());
+    let manifest =
+        packages.filter(|package| package["name"] == PACKAGE).find_map(|package| package["manifest_path"].as_str());
     let manifest = manifest.unwrap_or_else(|| panic!("{PACKAGE} is no dependency of the workspace"));
     Path::new(manifest).parent().expect("a manifest lies in a directory").to_owned()
 }

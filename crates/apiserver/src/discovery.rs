@@ -100,9 +100,11 @@ pub(crate) async fn path(call: &Call) -> Result<Response<Body>, Status> {
             document(call, &legacy::resources(discovery.group(group)?, version)?)
         }
         ["version"] => Ok(reply::json(StatusCode::OK, &call.server.version.document())),
-        ["metrics"] => {
-            Ok(reply::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", crate::metrics::page(&call.server)))
-        }
+        ["metrics"] => Ok(reply::with_type(
+            StatusCode::OK,
+            "text/plain; version=0.0.4; charset=utf-8",
+            crate::metrics::page(&call.server),
+        )),
         ["openapi", "v2"] => call.server.openapi.answer_v2(call),
         ["openapi", "v3", ..] => call.server.openapi.answer(call, &parts[2..]),
         ["openid", "v1", "jwks"] => {

@@ -100,7 +100,10 @@ impl Metrics {
     /// How many watch a resource.
     pub(crate) fn watchers(&self, group: &str, resource: &str) -> u64 {
         let running = lock(&self.running);
-        let own = running.long.iter().filter(|(asked, _)| asked.verb == "WATCH" && (asked.group, asked.resource) == (group, resource));
+        let own = running
+            .long
+            .iter()
+            .filter(|(asked, _)| asked.verb == "WATCH" && (asked.group, asked.resource) == (group, resource));
         own.map(|(_, count)| count).sum()
     }
 
@@ -235,8 +238,7 @@ mod tests {
     #[test]
     fn what_was_counted_is_told() {
         let metrics = Metrics::default();
-        let asked =
-            Asked { verb: "GET", version: "v1", resource: "pods", scope: "resource", ..Asked::default() };
+        let asked = Asked { verb: "GET", version: "v1", resource: "pods", scope: "resource", ..Asked::default() };
         metrics.end(asked, 200, Some(Duration::from_millis(3)));
         metrics.end(asked, 404, Some(Duration::from_millis(700)));
         metrics.running(Sort::Mutating, asked, |count| *count += 1);

@@ -6,10 +6,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt as _, StreamExt as _};
 use futures::future::BoxFuture;
-use http_body_util::BodyDataStream;
+use futures::{FutureExt as _, StreamExt as _};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::BodyDataStream;
 use sampan_api::request::{Attributes, User};
 use sampan_meta::Status;
 use sampan_registry::Resource;
@@ -138,7 +138,8 @@ async fn answer(
             .unwrap_or_else(|_| Err(Status::timeout("request did not complete within the allotted timeout", 0))),
     };
     told.warnings.append(&mut call.warnings);
-    outcome.map(|response| if sort == Sort::LongRunning { response.map(|body| counting(body, counted)) } else { response })
+    outcome
+        .map(|response| if sort == Sort::LongRunning { response.map(|body| counting(body, counted)) } else { response })
 }
 
 /// A body that counts as a request in progress until its end.

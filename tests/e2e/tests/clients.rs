@@ -39,21 +39,21 @@ core.delete_namespaced_config_map("a", "default")
 #[test]
 fn the_python_client_creates_patches_lists_watches_and_deletes() {
     let python = std::env::var_os(VARIABLE).unwrap_or_else(|| "/opt/sampan-python/bin/python".into());
-    let has_client = Command::new(&python).args(["-c", "import kubernetes"]).output().is_ok_and(|output| output.status.success());
+    let has_client =
+        Command::new(&python).args(["-c", "import kubernetes"]).output().is_ok_and(|output| output.status.success());
     if !has_client {
-        println!("skipped: {} has no package kubernetes; scripts/need test installs it, or name another in {VARIABLE}", python.display());
+        println!(
+            "skipped: {} has no package kubernetes; scripts/need test installs it, or name another in {VARIABLE}",
+            python.display()
+        );
         return;
     }
     let cluster = Cluster::start();
-    let output = run(Command::new(python).args(["-c", SCRIPT]).env("KUBECONFIG", cluster.data().join("kubeconfig"))).ok();
-    for expected in [
-        "version v1.36",
-        "listed [('a', '2')]",
-        "watched ADDED a",
-        "scaled 2",
-        "missing 404 Not Found",
-        "dynamic 2",
-    ] {
+    let output =
+        run(Command::new(python).args(["-c", SCRIPT]).env("KUBECONFIG", cluster.data().join("kubeconfig"))).ok();
+    for expected in
+        ["version v1.36", "listed [('a', '2')]", "watched ADDED a", "scaled 2", "missing 404 Not Found", "dynamic 2"]
+    {
         assert!(output.contains(expected), "{expected} is not in:\n{output}");
     }
 }

@@ -23,9 +23,23 @@ const ROWS: &[Row] = &[
     ("cluster-info", true, &["Kubernetes control plane", "is running at"]),
     ("api-versions", true, &["apps/v1", "rbac.authorization.k8s.io/v1", "\nv1\n"]),
     ("api-resources", true, &["deployments", "deploy", "apps/v1", "true"]),
-    ("explain pods.spec.containers", true, &["KIND:       Pod", "FIELD: containers <[]Container>", "List of containers belonging to the pod", "imagePullPolicy", "Image pull policy. One of Always"]),
+    (
+        "explain pods.spec.containers",
+        true,
+        &[
+            "KIND:       Pod",
+            "FIELD: containers <[]Container>",
+            "List of containers belonging to the pod",
+            "imagePullPolicy",
+            "Image pull policy. One of Always",
+        ],
+    ),
     ("explain deployment", true, &["GROUP:      apps", "Deployment enables declarative updates"]),
-    ("explain pod.spec.containers.resources --output=plaintext-openapiv2", true, &["KIND:     Pod", "RESOURCE: resources <Object>", "Compute Resources required"]),
+    (
+        "explain pod.spec.containers.resources --output=plaintext-openapiv2",
+        true,
+        &["KIND:     Pod", "RESOURCE: resources <Object>", "Compute Resources required"],
+    ),
     ("explain pod.spec.nothing", false, &["field \"nothing\" does not exist"]),
     // Who may.
     ("auth whoami", true, &["ATTRIBUTE", "system:masters"]),
@@ -57,7 +71,16 @@ const ROWS: &[Row] = &[
     ("get secret s1 -o jsonpath={.data.a}", true, &["Yg=="]),
     ("get nothing", false, &["the server doesn't have a resource type \"nothing\""]),
     ("get pod none", false, &["Error from server (NotFound): pods \"none\" not found"]),
-    ("describe deploy web", true, &["Name:                   web", "Selector:               app=web", "RollingUpdateStrategy:  25% max unavailable", "Image:         nginx:1"]),
+    (
+        "describe deploy web",
+        true,
+        &[
+            "Name:                   web",
+            "Selector:               app=web",
+            "RollingUpdateStrategy:  25% max unavailable",
+            "Image:         nginx:1",
+        ],
+    ),
     ("describe configmap cm1", true, &["Name:         cm1", "Data", "a:"]),
     ("events", true, &["LAST SEEN"]),
     // Changing them.
@@ -67,7 +90,11 @@ const ROWS: &[Row] = &[
     ("label deploy/web x=z", false, &["'x' already has a value (y), and --overwrite is false"]),
     ("annotate deploy/web note=seen", true, &["deployment.apps/web annotated"]),
     ("patch deploy/web -p {\"spec\":{\"replicas\":1}}", true, &["deployment.apps/web patched"]),
-    ("patch deploy/web --type=json -p [{\"op\":\"replace\",\"path\":\"/spec/replicas\",\"value\":2}]", true, &["deployment.apps/web patched"]),
+    (
+        "patch deploy/web --type=json -p [{\"op\":\"replace\",\"path\":\"/spec/replicas\",\"value\":2}]",
+        true,
+        &["deployment.apps/web patched"],
+    ),
     ("rollout restart deploy/web", true, &["deployment.apps/web restarted"]),
     ("rollout history deploy/web", true, &["deployment.apps/web", "REVISION  CHANGE-CAUSE"]),
     ("rollout pause deploy/web", true, &["deployment.apps/web paused"]),
@@ -75,7 +102,11 @@ const ROWS: &[Row] = &[
     ("rollout status deploy/web --timeout=1s", false, &["timed out waiting for the condition"]),
     ("expose deploy web --port=80", true, &["service/web exposed"]),
     ("get svc web -o jsonpath={.spec.selector.app}", true, &["web"]),
-    ("wait --for=jsonpath={.status.phase}=Failed pod/r1 --timeout=1s", false, &["timed out waiting for the condition on pods/r1"]),
+    (
+        "wait --for=jsonpath={.status.phase}=Failed pod/r1 --timeout=1s",
+        false,
+        &["timed out waiting for the condition on pods/r1"],
+    ),
     // Nodes.
     ("cordon node-1", true, &["node/node-1 cordoned"]),
     ("get nodes", true, &["Ready,SchedulingDisabled"]),
@@ -130,7 +161,10 @@ fn manifests_are_applied_compared_and_refused() {
         ("{apiVersion: v1, kind: Pot, metadata: {name: a}}", "no matches for kind \"Pot\" in version \"v1\""),
         ("{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {contaners: []}}", "unknown field \"spec.contaners\""),
         ("{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: []}}", "spec.containers: Required value"),
-        ("{apiVersion: v1, kind: Pod, metadata: {name: A}, spec: {containers: [{name: c, image: i}]}}", "metadata.name: Invalid value"),
+        (
+            "{apiVersion: v1, kind: Pod, metadata: {name: A}, spec: {containers: [{name: c, image: i}]}}",
+            "metadata.name: Invalid value",
+        ),
         ("{kind: Pod, metadata: {name: a}}", "apiVersion not set"),
     ];
     for (manifest, expected) in rows {

@@ -14,7 +14,12 @@ fn without_descriptions(schema: &Value) -> String {
     fn strip(schema: &mut Value) {
         let Some(members) = schema.as_object_mut() else { return };
         members.remove("description").expect("every type and field says what it is for");
-        members.get_mut("properties").into_iter().flat_map(Value::as_object_mut).flatten().for_each(|(_, property)| strip(property));
+        members
+            .get_mut("properties")
+            .into_iter()
+            .flat_map(Value::as_object_mut)
+            .flatten()
+            .for_each(|(_, property)| strip(property));
     }
     let mut schema = schema.clone();
     strip(&mut schema);
@@ -80,11 +85,11 @@ fn fields_say_their_types_keys_and_strategies() {
         args: {"items":{"default":"","type":"string"},"type":"array","x-kubernetes-list-type":"atomic"}
         protocol: {"default":"TCP","type":"string"}
         limits: {"additionalProperties":{"$ref":"#/components/schemas/io.k8s.apimachinery.pkg.api.resource.Quantity"},"type":"object"}
-        port: {"$ref":"#/components/schemas/io.k8s.apimachinery.pkg.util.intstr.IntOrString"}
+        port: {"allOf":[{"$ref":"#/components/schemas/io.k8s.apimachinery.pkg.util.intstr.IntOrString"}]}
         data: {"additionalProperties":{"format":"byte","type":"string"},"type":"object"}
         strategy: {"allOf":[{"$ref":"#/components/schemas/io.k8s.api.apps.v1.DeploymentStrategy"}],"default":{},"x-kubernetes-patch-strategy":"retainKeys"}
-        data: {"$ref":"#/components/schemas/io.k8s.apimachinery.pkg.runtime.RawExtension"}
-        renewTime: {"$ref":"#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"}
+        data: {"allOf":[{"$ref":"#/components/schemas/io.k8s.apimachinery.pkg.runtime.RawExtension"}]}
+        renewTime: {"allOf":[{"$ref":"#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime"}]}
         extra: {"additionalProperties":{"items":{"default":"","type":"string"},"type":"array"},"type":"object"}"##]].assert_eq(&shown.join("\n"));
 }
 

@@ -1,7 +1,9 @@
 //! The levels and schemas of every new cluster (apiserver `pkg/apis/flowcontrol/bootstrap/default.go`).
 
-use super::config::{Distinguisher, FlowSchema, Limited, PathRule, PriorityLevel, Queuing, ResourceRule, Rule, Subject};
 use super::config::Distinguisher::{Namespace, Nothing, User};
+use super::config::{
+    Distinguisher, FlowSchema, Limited, PathRule, PriorityLevel, Queuing, ResourceRule, Rule, Subject,
+};
 
 /// Name, shares, hundredths that may be lent, and queues, hand size and queue length.
 type Level = (&'static str, u32, u32, Option<(usize, usize, usize)>);
@@ -48,7 +50,13 @@ pub(super) fn schemas() -> Vec<FlowSchema> {
     vec![
         schema("exempt", "exempt", 1, Nothing, all(groups(&["system:masters"]))),
         schema("probes", "exempt", 2, Nothing, Rule { subjects: everybody(), resources: vec![], paths: vec![probes] }),
-        schema("system-leader-election", "leader-election", 100, User, rule(election, vec![leases(&["get", "create", "update"])])),
+        schema(
+            "system-leader-election",
+            "leader-election",
+            100,
+            User,
+            rule(election, vec![leases(&["get", "create", "update"])]),
+        ),
         schema(
             "system-node-high",
             "node-high",

@@ -86,10 +86,10 @@ struct Request {
 impl Levels {
     /// Shares `total` seats out.
     pub(super) fn new(configuration: &Configuration, total: u32) -> Self {
-        let shares = configuration.levels.iter().filter_map(|level| level.limited.as_ref()).map(|limited| limited.shares);
+        let shares =
+            configuration.levels.iter().filter_map(|level| level.limited.as_ref()).map(|limited| limited.shares);
         let shares = shares.sum::<u32>().max(1);
-        let levels: Vec<Level> =
-            configuration.levels.iter().map(|level| Level::new(level, total, shares)).collect();
+        let levels: Vec<Level> = configuration.levels.iter().map(|level| Level::new(level, total, shares)).collect();
         // Every level keeps at least one seat, so that very few seats are a few more.
         let total = total.max(levels.iter().map(|level| level.lower).sum());
         Self { levels, total, requests: BTreeMap::new(), next: 0, counts: BTreeMap::new() }
@@ -227,7 +227,8 @@ impl Levels {
     fn begin(&mut self, now: Duration, ticket: Ticket) {
         let Some(request) = self.requests.get_mut(&ticket) else { return };
         request.began = Some(now);
-        let (level, schema, seats, waited) = (request.level, request.schema, request.seats, now.saturating_sub(request.arrived));
+        let (level, schema, seats, waited) =
+            (request.level, request.schema, request.seats, now.saturating_sub(request.arrived));
         self.levels[level].in_use += seats;
         self.levels[level].running += 1;
         let counts = self.counts(level, schema);

@@ -130,7 +130,10 @@ mod tests {
         check("x y get /readyzz -", "global-default global-default");
         check("x y get /version -", "global-default global-default");
         let manager = "system:kube-controller-manager y";
-        check(&format!("{manager} update coordination.k8s.io/leases kube-system"), "system-leader-election leader-election");
+        check(
+            &format!("{manager} update coordination.k8s.io/leases kube-system"),
+            "system-leader-election leader-election",
+        );
         check(&format!("{manager} list core/pods -"), "kube-controller-manager workload-high");
         check("system:kube-scheduler y create core/pods/binding a", "kube-scheduler workload-high");
         let node = "system:node:a system:nodes";

@@ -90,7 +90,10 @@ async fn who_waits_too_long_is_refused_and_leaves_the_queue() {
     let began = Instant::now();
     let refused = enter(&control, &alice()).await.err().unwrap();
     assert_eq!(began.elapsed(), Duration::from_secs(15));
-    assert_eq!((refused.code, &*refused.reason, refused.details.unwrap().retry_after_seconds), (429, "TooManyRequests", 1));
+    assert_eq!(
+        (refused.code, &*refused.reason, refused.details.unwrap().retry_after_seconds),
+        (429, "TooManyRequests", 1)
+    );
     let mut page = Page::default();
     control.report(&mut page);
     let text = page.text();

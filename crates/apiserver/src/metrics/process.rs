@@ -8,12 +8,37 @@ const TICKS_A_SECOND: f64 = 100.0;
 pub(super) fn report(page: &mut Page) {
     let read = |name: &str| std::fs::read_to_string(format!("/proc/{name}")).ok();
     let values = [
-        ("process_cpu_seconds_total", "counter", "Processor time used, in seconds.", read("self/stat").as_deref().and_then(cpu_seconds)),
-        ("process_resident_memory_bytes", "gauge", "Memory in use, in bytes.", read("self/status").as_deref().and_then(|status| bytes_of(status, "VmRSS"))),
-        ("process_virtual_memory_bytes", "gauge", "Address space, in bytes.", read("self/status").as_deref().and_then(|status| bytes_of(status, "VmSize"))),
+        (
+            "process_cpu_seconds_total",
+            "counter",
+            "Processor time used, in seconds.",
+            read("self/stat").as_deref().and_then(cpu_seconds),
+        ),
+        (
+            "process_resident_memory_bytes",
+            "gauge",
+            "Memory in use, in bytes.",
+            read("self/status").as_deref().and_then(|status| bytes_of(status, "VmRSS")),
+        ),
+        (
+            "process_virtual_memory_bytes",
+            "gauge",
+            "Address space, in bytes.",
+            read("self/status").as_deref().and_then(|status| bytes_of(status, "VmSize")),
+        ),
         ("process_open_fds", "gauge", "Open file descriptors.", open_files()),
-        ("process_max_fds", "gauge", "The most file descriptors there may be.", read("self/limits").as_deref().and_then(most_files)),
-        ("process_start_time_seconds", "gauge", "When the process began, in seconds since 1970.", start(read("self/stat"), read("stat"))),
+        (
+            "process_max_fds",
+            "gauge",
+            "The most file descriptors there may be.",
+            read("self/limits").as_deref().and_then(most_files),
+        ),
+        (
+            "process_start_time_seconds",
+            "gauge",
+            "When the process began, in seconds since 1970.",
+            start(read("self/stat"), read("stat")),
+        ),
     ];
     for (name, kind, help, value) in values {
         if let Some(value) = value {
@@ -64,7 +89,10 @@ mod tests {
         assert_eq!(cpu_seconds(stat), Some(3.0));
         assert_eq!(start(Some(stat.into()), Some("cpu 1 2\nbtime 1700000000\n".into())), Some(1_700_000_010.0));
         assert_eq!(bytes_of("VmSize:\t    10 kB\nVmRSS:\t     3 kB\n", "VmRSS"), Some(3072.0));
-        assert_eq!(most_files("Max open files            1024                 4096                 files\n"), Some(1024.0));
+        assert_eq!(
+            most_files("Max open files            1024                 4096                 files\n"),
+            Some(1024.0)
+        );
         assert_eq!(cpu_seconds("nonsense"), None);
     }
 }

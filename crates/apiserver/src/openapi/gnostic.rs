@@ -82,10 +82,8 @@ static OPERATION: Message = Message {
     extensions: 13,
 };
 
-static RESPONSE: Message = Message {
-    fields: &[("description", 1, Text), ("schema", 2, In(1, &Kind::Message(&SCHEMA)))],
-    extensions: 5,
-};
+static RESPONSE: Message =
+    Message { fields: &[("description", 1, Text), ("schema", 2, In(1, &Kind::Message(&SCHEMA)))], extensions: 5 };
 
 static BODY: Message = Message {
     fields: &[

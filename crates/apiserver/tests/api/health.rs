@@ -85,10 +85,7 @@ async fn without_its_store_a_server_lives_is_not_ready_and_recovers() {
     assert_eq!(ready.code, 500);
     assert_eq!(ready.text(), "[+]ping ok\n[-]store failed: reason withheld\nreadyz check failed\n");
     let single = cluster.ask("GET /readyz/store").await;
-    assert_eq!(
-        (single.code, &*single.text()),
-        (500, "internal server error: the store is unavailable: it is gone\n")
-    );
+    assert_eq!((single.code, &*single.text()), (500, "internal server error: the store is unavailable: it is gone\n"));
     assert_eq!(cluster.ask("GET /readyz?exclude=store").await.code, 200);
     assert_eq!(cluster.ask("GET /livez").await.code, 200);
     let create = cluster.ask("POST /api/v1/namespaces\n\n{\"metadata\":{\"name\":\"n\"}}").await;
@@ -151,7 +148,10 @@ async fn watches_are_counted_while_they_run_and_so_are_their_events() {
     let running = "apiserver_longrunning_requests{verb=\"WATCH\",group=\"\",version=\"v1\",resource=\"namespaces\",subresource=\"\",scope=\"cluster\",component=\"apiserver\"}";
     let text = cluster.ask("GET /metrics").await.text();
     assert!(text.contains(&format!("{running} 1\n")), "{text}");
-    assert!(text.contains("apiserver_watch_events_total{group=\"\",version=\"v1\",resource=\"namespaces\"} "), "{text}");
+    assert!(
+        text.contains("apiserver_watch_events_total{group=\"\",version=\"v1\",resource=\"namespaces\"} "),
+        "{text}"
+    );
     drop(watch);
     let text = cluster.ask("GET /metrics").await.text();
     assert!(text.contains(&format!("{running} 0\n")), "{text}");

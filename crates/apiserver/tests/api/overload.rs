@@ -32,7 +32,8 @@ async fn allow_alice(cluster: &Cluster) -> User {
 #[tokio::test]
 async fn beyond_its_seats_a_level_answers_429_and_others_go_on() {
     let cluster =
-        Cluster::with_limits(Limits { reads: 0, writes: 1, wait: Duration::from_millis(20), ..Limits::default() }).await;
+        Cluster::with_limits(Limits { reads: 0, writes: 1, wait: Duration::from_millis(20), ..Limits::default() })
+            .await;
     let alice = allow_alice(&cluster).await;
     let stuck = Request::post(PATH).body(endless()).unwrap();
     let stuck = tokio::spawn(cluster.server.service_as(alice.clone()).call(stuck));
