@@ -1,11 +1,16 @@
 //! The `components.schemas` of OpenAPI v3 documents, made from the schema table in upstream's form and naming.
 //!
-//! kubectl reads types for `explain`, patch strategies and merge keys for `apply`, and kinds for validation; other clients generate code. There
-//! are no descriptions: they are upstream's prose, not facts.
+//! kubectl reads types for `explain`, patch strategies and merge keys for `apply`, and kinds for validation; other clients generate code.
+//! [`v2`] turns them into what OpenAPI v2 can say.
+
+mod descriptions;
+pub mod v2;
 
 use sampan_meta::GroupVersion;
 use sampan_meta::schema::{Element, Field, ListType, Schema, Shape, Type};
 use serde_json::{Map, Value, json};
+
+pub use descriptions::Descriptions;
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 const EXTENSIONS: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1";
@@ -21,9 +26,9 @@ pub fn component_name(type_name: &str) -> String {
 }
 
 /// The schemas of these types and of all they refer to, by component name. Names that are in no schema are left out.
-pub fn components<'a>(types: impl Iterator<Item = &'a str>) -> Map<String, Value> {
+pub fn components<'a>(types: impl Iterator<Item = &'a str>, descriptions: &Descriptions) -> Map<String, Value> {
     let schema = crate::schema();
-    let mut components = Components { schema, made: Map::new() };
+    let mut components = Components { schema, descriptions, made: Map::new() };
     for type_ in types.filter_map(|name| schema.get(name)) {
         components.add(type_);
     }
@@ -32,6 +37,7 @@ pub fn components<'a>(types: impl Iterator<Item = &'a str>) -> Map<String, Value
 
 struct Components<'a> {
     schema: &'a Schema,
+    descriptions: &'a Descriptions,
     made: Map<String, Value>,
 }
 
@@ -43,14 +49,17 @@ impl Components<'_> {
         }
         // In place before its fields are, so that types that contain themselves come to an end.
         self.made.insert(name.clone(), Value::Null);
-        let component = self.component(type_);
+        let component = self.component(&name, type_);
         self.made.insert(name, component);
     }
 
-    fn component(&mut self, type_: &Type) -> Value {
+    fn component(&mut self, name: &str, type_: &Type) -> Value {
         let mut component = json!({"type": "object"});
         let properties: Map<String, Value> =
-            type_.fields().iter().map(|field| (field.name.to_owned(), self.property(field))).collect();
+            type_.fields().iter().map(|field| (field.name.to_owned(), self.described(name, field))).collect();
+        if let Some(description) = self.descriptions.component(name) {
+            component["description"] = description.into();
+        }
         if !properties.is_empty() {
             component["properties"] = Value::Object(properties);
         }
@@ -66,6 +75,14 @@ impl Components<'_> {
             component["x-kubernetes-map-type"] = "atomic".into();
         }
         component
+    }
+
+    fn described(&mut self, component: &str, field: &Field) -> Value {
+        let property = self.property(field);
+        match self.descriptions.field(component, field.name) {
+            Some(description) => with(property, "description", description.into()),
+            None => property,
+        }
     }
 
     fn property(&mut self, field: &Field) -> Value {
@@ -125,7 +142,7 @@ impl Components<'_> {
 
     /// A type whose JSON form is not an object of its fields; upstream gives each a component of its own.
     fn special(&mut self, element: Element) -> Value {
-        let (name, component) = match element {
+        let (name, mut component) = match element {
             Element::Time => (format!("{META}.Time"), json!({"type": "string", "format": "date-time"})),
             Element::MicroTime => (format!("{META}.MicroTime"), json!({"type": "string", "format": "date-time"})),
             Element::FieldsV1 => (format!("{META}.FieldsV1"), json!({"type": "object"})),
@@ -144,6 +161,9 @@ impl Components<'_> {
             _ => (format!("{EXTENSIONS}.JSON"), json!({})),
         };
         let reference = reference(&name);
+        if let Some(description) = self.descriptions.component(&name) {
+            component["description"] = description.into();
+        }
         self.made.entry(name).or_insert(component);
         reference
     }

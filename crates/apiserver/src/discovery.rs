@@ -17,7 +17,7 @@ use crate::negotiate::{self, Media, Shape};
 use crate::pipeline::Call;
 use crate::{encode, health, pipeline, reply};
 
-pub(crate) use served::{Group, Served, ServedSubresource, kind_of};
+pub(crate) use served::{Group, Served, ServedSubresource, Version, kind_of};
 
 /// A document that is made once and sent as the same bytes to everybody.
 #[derive(Clone)]
@@ -100,9 +100,12 @@ pub(crate) async fn path(call: &Call) -> Result<Response<Body>, Status> {
             document(call, &legacy::resources(discovery.group(group)?, version)?)
         }
         ["version"] => Ok(reply::json(StatusCode::OK, &call.server.version.document())),
-        ["metrics"] => {
-            Ok(reply::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", call.server.metrics.text()))
-        }
+        ["metrics"] => Ok(reply::with_type(
+            StatusCode::OK,
+            "text/plain; version=0.0.4; charset=utf-8",
+            crate::metrics::page(&call.server),
+        )),
+        ["openapi", "v2"] => call.server.openapi.answer_v2(call),
         ["openapi", "v3", ..] => call.server.openapi.answer(call, &parts[2..]),
         ["openid", "v1", "jwks"] => {
             let keys = call.server.tokens.jwks().to_string();

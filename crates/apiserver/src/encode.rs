@@ -96,7 +96,9 @@ pub(crate) fn prettify(response: Response<Body>) -> Response<Body> {
 
 /// True if the answer is a JSON document.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
-    headers.get(http::header::CONTENT_TYPE).is_some_and(|value| value == Media::Json.content_type())
+    // What is compressed already is for programs.
+    !headers.contains_key(http::header::CONTENT_ENCODING)
+        && headers.get(http::header::CONTENT_TYPE).is_some_and(|value| value == Media::Json.content_type())
 }
 
 /// The object as `PartialObjectMetadata`, its metadata cut out of the shared bytes.

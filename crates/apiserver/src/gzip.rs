@@ -14,7 +14,8 @@ const THRESHOLD: u64 = 128 * 1024;
 
 /// Compresses `body` block by block if it is worth it and the client takes it, and says so in `headers`.
 pub(crate) fn compress(body: Body, request_accepts: bool, headers: &mut HeaderMap) -> Body {
-    if !request_accepts || body.length().is_none_or(|length| length <= THRESHOLD) {
+    let done = headers.contains_key(header::CONTENT_ENCODING);
+    if done || !request_accepts || body.length().is_none_or(|length| length <= THRESHOLD) {
         return body;
     }
     match body.into_blocks() {

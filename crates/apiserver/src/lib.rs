@@ -7,6 +7,7 @@
 //! | `pipeline` | the way of every request: panic guard, identity, overload, authorization, deadline, answer |
 //! | `path`, `query`, `negotiate` | what a request means and which form its answer takes |
 //! | `decode`, `encode`, `gzip`, `pretty` | bytes to values and objects to bytes: JSON, YAML, protobuf, tables, metadata |
+//! | `flow_control` | who may go on at once, who waits, who is refused |
 //! | `verbs` | get, list, watch, create, update, patch, delete over the registry |
 //! | `reviews`, `connect` | what is answered without being stored: access reviews, tokens, logs, proxies |
 //! | `discovery`, `openapi`, `health`, `metrics` | what the server says about itself |
@@ -27,10 +28,10 @@ mod connect;
 mod decode;
 mod discovery;
 mod encode;
+mod flow_control;
 mod gzip;
 mod health;
 mod impersonate;
-mod inflight;
 mod kubernetes_service;
 mod listener;
 mod metrics;
@@ -49,7 +50,7 @@ mod verbs;
 mod version;
 
 pub use body::{Body, BodyError, BoxError};
-pub use inflight::Limits;
+pub use flow_control::Limits;
 pub use kubernetes_service::{Address, publish};
 pub use server::{ApiServer, Options};
 pub use service::Service;

@@ -1,24 +1,33 @@
-//! OpenAPI v3: an index, and one document a group version, made when first asked for and kept as bytes.
+//! OpenAPI: v3 as an index and one document a group version, v2 as one document in JSON or protobuf. Each is made when first asked for and
+//! kept compressed.
 
 mod document;
+mod gnostic;
 mod operations;
+mod packed;
 mod parameters;
+mod v2;
 
 use std::sync::OnceLock;
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use sampan_api::openapi::Descriptions;
 use sampan_meta::Status;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::body::Body;
-use crate::discovery::{Discovery, Document, Group};
+use crate::discovery::{self, Discovery, Group};
 use crate::negotiate::{self, Media, Shape};
 use crate::pipeline::{self, Call};
+use document::Parts;
+use packed::Packed;
 
 /// The documents of one server.
 pub(crate) struct OpenApi {
     versions: Vec<Version>,
-    index: OnceLock<Document>,
+    index: OnceLock<Packed>,
+    v2_json: OnceLock<Packed>,
+    v2_protobuf: OnceLock<Packed>,
 }
 
 /// A group version and its document.
@@ -27,7 +36,7 @@ struct Version {
     path: String,
     group: Group,
     name: &'static str,
-    document: OnceLock<Document>,
+    document: OnceLock<Packed>,
 }
 
 impl OpenApi {
@@ -40,7 +49,12 @@ impl OpenApi {
                 document: OnceLock::new(),
             })
         });
-        Self { versions: versions.collect(), index: OnceLock::new() }
+        Self {
+            versions: versions.collect(),
+            index: OnceLock::new(),
+            v2_json: OnceLock::new(),
+            v2_protobuf: OnceLock::new(),
+        }
     }
 
     /// Answers `/openapi/v3` and what is below.
@@ -55,7 +69,7 @@ impl OpenApi {
         }
         let path = below.join("/");
         let found = self.versions.iter().find(|known| known.path == path).ok_or_else(Status::path_not_found)?;
-        let document = found.document(version);
+        let document = found.document(version, Descriptions::read);
         match call.query.get("hash") {
             Some(hash) if hash != document.hash => Ok(moved(&path, &document.hash)),
             hash => {
@@ -69,26 +83,84 @@ impl OpenApi {
         }
     }
 
-    fn index(&self, version: &str) -> &Document {
+    /// Answers `/openapi/v2`.
+    pub(crate) fn answer_v2(&self, call: &Call) -> Result<Response<Body>, Status> {
+        let version = &call.server.version.git_version;
+        match accepted_v2(&call.headers) {
+            Some(V2::Json) => {
+                let document = self.v2_json.get_or_init(|| Packed::new(self.v2(version).to_string().as_bytes()));
+                Ok(document.answer(Media::Json.content_type(), &call.headers))
+            }
+            Some(V2::Protobuf) => {
+                let document = self.v2_protobuf.get_or_init(|| Packed::new(&gnostic::encode(&self.v2(version))));
+                Ok(document.answer(gnostic::CONTENT_TYPE, &call.headers))
+            }
+            None => Err(Status::not_acceptable(&["application/json", gnostic::CONTENT_TYPE])),
+        }
+    }
+
+    fn v2(&self, server_version: &str) -> Value {
+        let mut parts = Parts::new();
+        for version in &self.versions {
+            version.add_to(&mut parts);
+        }
+        let components = parts.components(&Descriptions::read());
+        v2::document(parts.paths, components, server_version)
+    }
+
+    fn index(&self, version: &str) -> &Packed {
         self.index.get_or_init(|| {
+            // Read once for all documents that are still to be made.
+            let descriptions = OnceLock::new();
             let mut paths = Map::new();
             for known in &self.versions {
-                let url = url(&known.path, &known.document(version).hash);
-                paths.insert(known.path.clone(), json!({ "serverRelativeURL": url }));
+                let document = known.document(version, || descriptions.get_or_init(Descriptions::read));
+                paths.insert(known.path.clone(), json!({ "serverRelativeURL": url(&known.path, &document.hash) }));
             }
-            Document::new(json!({ "paths": paths }).to_string())
+            Packed::new(json!({ "paths": paths }).to_string().as_bytes())
         })
     }
 }
 
 impl Version {
-    fn document(&self, server_version: &str) -> &Document {
+    fn document<D: std::borrow::Borrow<Descriptions>>(
+        &self,
+        server_version: &str,
+        descriptions: impl FnOnce() -> D,
+    ) -> &Packed {
         self.document.get_or_init(|| {
-            let resources = self.group.versions.iter().filter(|version| version.name == self.name);
-            let resources = resources.flat_map(|version| &version.resources);
-            Document::new(document::of(&self.path, self.group.name, self.name, resources, server_version).to_string())
+            let mut parts = Parts::new();
+            self.add_to(&mut parts);
+            Packed::new(document::v3(parts, descriptions().borrow(), server_version).to_string().as_bytes())
         })
     }
+
+    fn add_to(&self, parts: &mut Parts) {
+        let own = |version: &&discovery::Version| version.name == self.name;
+        self.group.versions.iter().filter(own).for_each(|version| parts.add(&self.path, &self.group, version));
+    }
+}
+
+/// The forms of the v2 document.
+#[derive(Debug, PartialEq, Eq)]
+enum V2 {
+    Json,
+    Protobuf,
+}
+
+/// The first form the client accepts; JSON if it does not say. Quality values are not looked at, as upstream's handler does not
+/// (kube-openapi `pkg/handler`).
+fn accepted_v2(headers: &HeaderMap) -> Option<V2> {
+    let mut values = headers.get_all(header::ACCEPT).iter().peekable();
+    if values.peek().is_none() {
+        return Some(V2::Json);
+    }
+    let clauses = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    clauses.filter_map(|clause| clause.split(';').next()).find_map(|media| match media.trim() {
+        "application/json" | "application/*" | "*/*" => Some(V2::Json),
+        "application/com.github.proto-openapi.spec.v2@v1.0+protobuf" | gnostic::CONTENT_TYPE => Some(V2::Protobuf),
+        _ => None,
+    })
 }
 
 fn path_of(group: &Group, version: &str) -> String {

@@ -6,9 +6,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::BodyDataStream;
 use sampan_api::request::{Attributes, User};
 use sampan_meta::Status;
 use sampan_registry::Resource;
@@ -17,7 +18,8 @@ use tokio::time::Instant;
 use crate::body::Body;
 use crate::caller::Caller;
 use crate::decode::RequestBody;
-use crate::metrics::{Asked, Sort};
+use crate::flow_control::{Classified, Demand};
+use crate::metrics::{Asked, InProgress, Sort};
 use crate::path::{self, RequestInfo};
 use crate::query::Query;
 use crate::server::ApiServer;
@@ -35,6 +37,13 @@ pub(crate) struct Call {
     pub(crate) remainder: String,
     /// For the client; each becomes a header.
     pub(crate) warnings: Vec<String>,
+}
+
+/// What an answer says beside its body.
+#[derive(Default)]
+struct Told {
+    warnings: Vec<String>,
+    classified: Classified,
 }
 
 /// What a request says beside its body.
@@ -59,16 +68,16 @@ pub(crate) async fn handle(
     let accepts_gzip = gzip::accepted(&head.headers);
     let wants_indent = pretty::wanted(&head.query, &head.headers);
     let failure_media = reply::failure_media(&head.headers);
-    let mut warnings = Vec::new();
+    let mut told = Told::default();
     let mut asked = Asked::default();
     let mut sort = Sort::Reading;
     let outcome = match path::parse(&head.method, &head.path, &head.query) {
         None => Err(Status::path_not_found()),
         Some(info) => {
             let resource = server.registry.find(&info.group, &info.version, &info.resource);
-            asked = asked_for(&info, resource.map(|resource| &**resource));
+            asked = asked_for(&info, resource.map(|resource| &**resource), &head);
             sort = sort_of(&info, &head.query);
-            guarded(answer(&server, caller, info, head, body, sort, &mut warnings)).await
+            guarded(answer(&server, caller, info, head, body, (sort, asked), &mut told)).await
         }
     };
     let mut response = outcome.unwrap_or_else(|status| reply::failure(&status, failure_media));
@@ -76,7 +85,8 @@ pub(crate) async fn handle(
         response = encode::prettify(response);
     }
     server.metrics.end(asked, response.status().as_u16(), (sort != Sort::LongRunning).then(|| began.elapsed()));
-    reply::dress(&mut response, &audit_id, &warnings);
+    reply::dress(&mut response, &audit_id, &told.warnings);
+    told.classified.tell(response.headers_mut());
     let (mut head, body) = response.into_parts();
     let body = gzip::compress(body, accepts_gzip && sort != Sort::LongRunning, &mut head.headers);
     Response::from_parts(head, body)
@@ -98,20 +108,25 @@ async fn answer(
     info: RequestInfo,
     head: Head,
     body: RequestBody,
-    sort: Sort,
-    warnings: &mut Vec<String>,
+    (sort, asked): (Sort, Asked),
+    told: &mut Told,
 ) -> Result<Response<Body>, Status> {
     let Head { method, path, query, headers } = head;
     let user = identify(server, &caller, &headers)?;
     let user = impersonate::resolve(server, user, &headers)?;
     let limit = deadline(&query, server.limits.request, sort)?;
-    let _counted = server.metrics.begin(sort);
-    let _place = match sort {
-        Sort::LongRunning => None,
-        Sort::Reading | Sort::Mutating => server.in_flight.enter(&user, sort == Sort::Mutating).await?,
-    };
+    let counted = InProgress::new(server, sort, asked);
     let remainder = info.remainder.clone();
     let attributes = attributes(user, info, path, &query);
+    // A watch takes its seat for as long as it begins; logs and proxies take none.
+    let _seat = if sort == Sort::LongRunning && attributes.verb != "watch" {
+        None
+    } else {
+        let demand = demand(server, &attributes, &query, sort);
+        let (classified, seat) = server.flow_control.enter(&attributes, demand).await;
+        told.classified = classified;
+        seat?
+    };
     server.authorizer.check(&attributes)?;
     let server = Arc::clone(server);
     let mut call = Call { server, caller, attributes, method, query, headers, remainder, warnings: Vec::new() };
@@ -122,8 +137,40 @@ async fn answer(
             .await
             .unwrap_or_else(|_| Err(Status::timeout("request did not complete within the allotted timeout", 0))),
     };
-    warnings.append(&mut call.warnings);
+    told.warnings.append(&mut call.warnings);
     outcome
+        .map(|response| if sort == Sort::LongRunning { response.map(|body| counting(body, counted)) } else { response })
+}
+
+/// A body that counts as a request in progress until its end.
+fn counting(body: Body, counted: InProgress) -> Body {
+    if body.length().is_some() {
+        return body;
+    }
+    Body::stream(BodyDataStream::new(body).inspect(move |_| {
+        let _in_progress = &counted;
+    }))
+}
+
+/// How much work a request is.
+fn demand(server: &ApiServer, attributes: &Attributes, query: &Query, sort: Sort) -> Demand {
+    let Attributes { group, version, resource, verb, name, .. } = attributes;
+    if !attributes.resource_request {
+        return Demand::One;
+    }
+    // A watch that goes on from a version reads nothing first.
+    let from_the_start = || query.flag("sendInitialEvents") || matches!(query.get("resourceVersion"), None | Some("0"));
+    match &**verb {
+        "list" | "watch" | "deletecollection" if name.is_empty() && (verb != "watch" || from_the_start()) => {
+            let found = server.registry.find(group, version, resource);
+            Demand::List { objects: found.map_or(0, |resource| server.registry.count(resource) as u64) }
+        }
+        // A token is stored nowhere, so that no watcher hears of it.
+        _ if sort == Sort::Mutating && attributes.subresource != "token" => {
+            Demand::Write { watchers: server.metrics.watchers(group, resource) }
+        }
+        _ => Demand::One,
+    }
 }
 
 /// Boxed, so that the state of the largest verb is no part of every request's.
@@ -221,28 +268,40 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 /// The static words of what was asked for; unknown resources count as none, so that clients cannot make new series.
-fn asked_for(info: &RequestInfo, resource: Option<&Resource>) -> Asked {
-    const VERBS: [&str; 11] = [
-        "get",
-        "list",
-        "watch",
-        "create",
-        "update",
-        "patch",
-        "delete",
-        "deletecollection",
-        "head",
-        "options",
-        "connect",
-    ];
-    let verb = VERBS.into_iter().find(|verb| *verb == info.verb).unwrap_or("other");
+fn asked_for(info: &RequestInfo, resource: Option<&Resource>, head: &Head) -> Asked {
+    let verb = reported_verb(info, head);
     let Some(resource) = resource.filter(|_| info.resource_request) else { return Asked { verb, ..Asked::default() } };
+    let scope = match (&*info.name, &*info.namespace) {
+        ("", "") => "cluster",
+        ("", _) if info.verb != "create" => "namespace",
+        _ => "resource",
+    };
     Asked {
         verb,
         group: resource.names.group,
         version: resource.names.version,
         resource: resource.names.plural,
         subresource: resource.subresource(&info.subresource).map_or("", |subresource| subresource.name),
+        scope,
+        dry_run: if head.query.has("dryRun") { "All" } else { "" },
+    }
+}
+
+/// The verb in upstream's metrics (`cleanVerb`): HTTP's where that says as much, and `APPLY` for patches that apply.
+fn reported_verb(info: &RequestInfo, head: &Head) -> &'static str {
+    let media = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match &*info.verb {
+        "get" | "head" => "GET",
+        "list" => "LIST",
+        "watch" => "WATCH",
+        "create" | "post" => "POST",
+        "update" | "put" => "PUT",
+        "patch" if media.starts_with("application/apply-patch") => "APPLY",
+        "patch" => "PATCH",
+        "delete" => "DELETE",
+        "deletecollection" => "DELETECOLLECTION",
+        "connect" => "CONNECT",
+        _ => "other",
     }
 }
 

@@ -7,12 +7,13 @@ use sampan_access::{Authenticator, Authorizer, token};
 use sampan_api::request::{Admission, User};
 use sampan_meta::{Clock, Entropy};
 use sampan_registry::Registry;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::Caller;
 use crate::discovery::Discovery;
-use crate::inflight::{InFlight, Limits};
+use crate::flow_control::{Configuration, FlowControl, Limits};
 use crate::metrics::Metrics;
 use crate::node_client::NodeClient;
 use crate::openapi::OpenApi;
@@ -55,7 +56,7 @@ pub struct ApiServer {
     pub(crate) version: Version,
     pub(crate) nodes: NodeClient,
     pub(crate) limits: Limits,
-    pub(crate) in_flight: InFlight,
+    pub(crate) flow_control: FlowControl,
     pub(crate) metrics: Metrics,
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
@@ -80,7 +81,7 @@ impl ApiServer {
         let openapi = OpenApi::new(&discovery);
         Arc::new(Self {
             nodes: NodeClient::new(node_client),
-            in_flight: InFlight::new(&limits),
+            flow_control: FlowControl::new(&limits),
             metrics: Metrics::default(),
             registry,
             authenticator,
@@ -99,6 +100,15 @@ impl ApiServer {
     /// The API without a socket, for parts in the same process: every request is made by `user` and authorized as such.
     pub fn service_as(self: &Arc<Self>, user: User) -> Service {
         Service::new(Arc::clone(self), Arc::new(Caller::fixed(user)))
+    }
+
+    /// Takes priority levels and flow schemas as these objects have them, for the requests from now on.
+    pub fn configure_flow_control<'a>(
+        &self,
+        levels: impl Iterator<Item = &'a Value>,
+        schemas: impl Iterator<Item = &'a Value>,
+    ) {
+        self.flow_control.configure(Configuration::from_objects(levels, schemas));
     }
 
     /// Serves TLS connections until `shutdown`; then ends watches, lets running requests finish (10 s at most) and returns.

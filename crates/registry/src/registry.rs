@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use sampan_meta::{Clock, Entropy};
-use sampan_store::{Store, WatchCache};
+use sampan_store::{At, Store, WatchCache};
 
 use crate::allocator::Ranges;
 use crate::builtin::builtin;
@@ -69,6 +69,11 @@ impl Registry {
     pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
         let at = self.by_path.get(&(group, version, plural))?;
         Some(&self.resources[*at])
+    }
+
+    /// How many objects of a resource there are, as far as the cache knows.
+    pub fn count(&self, resource: &Resource) -> usize {
+        self.cache.snapshot(&resource.storage, &At::Latest).map_or(0, |snapshot| snapshot.len())
     }
 
     /// The watch cache below, for health checks and metrics.

@@ -18,6 +18,7 @@ use crate::body::{Body, BodyError};
 use crate::encode::Frames;
 use crate::pipeline::Call;
 use crate::reply;
+use crate::server::ApiServer;
 
 /// Events that are ready together are sent together, up to this many bytes.
 const BATCH: usize = 32 * 1024;
@@ -31,6 +32,7 @@ pub(super) async fn watch(call: &mut Call, resource: Arc<Resource>) -> Result<Re
     let options = options::watch(&call.query)?;
     let limit = time_limit(call)?;
     let events = call.server.registry.watch(&reading(call), &resource, &options).await?;
+    let names = (resource.names.group, resource.names.version, resource.names.plural);
     let frames = Frames {
         registry: Arc::clone(&call.server.registry),
         resource,
@@ -43,6 +45,8 @@ pub(super) async fn watch(call: &mut Call, resource: Arc<Resource>) -> Result<Re
     let stream = Watch {
         events,
         frames,
+        server: Arc::clone(&call.server),
+        names,
         farewell: options
             .allow_bookmarks
             .then(|| Box::pin(tokio::time::sleep_until(now + limit.saturating_sub(FAREWELL)))),
@@ -70,6 +74,9 @@ fn random_below(entropy: &dyn Entropy, bound: u64) -> u64 {
 
 struct Watch {
     events: WatchStream,
+    server: Arc<ApiServer>,
+    /// What its events are counted as.
+    names: (&'static str, &'static str, &'static str),
     frames: Frames,
     farewell: Option<Pin<Box<Sleep>>>,
     end: Pin<Box<Sleep>>,
@@ -109,6 +116,8 @@ impl Stream for Watch {
                         break;
                     }
                     Poll::Ready(Some(event)) => {
+                        let (group, version, resource) = watch.names;
+                        watch.server.metrics.event(group, version, resource);
                         if let Err(status) = watch.frames.push(&mut out, &event) {
                             tracing::error!(%status, "an event could not be encoded; the watch ends");
                             watch.over = true;

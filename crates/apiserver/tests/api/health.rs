@@ -83,7 +83,10 @@ async fn without_its_store_a_server_lives_is_not_ready_and_recovers() {
     store.gone.store(true, Ordering::SeqCst);
     let ready = cluster.ask("GET /readyz").await;
     assert_eq!(ready.code, 500);
-    assert!(ready.text().contains("[-]store failed: the store is unavailable: it is gone\n"), "{}", ready.text());
+    assert_eq!(ready.text(), "[+]ping ok\n[-]store failed: reason withheld\nreadyz check failed\n");
+    let single = cluster.ask("GET /readyz/store").await;
+    assert_eq!((single.code, &*single.text()), (500, "internal server error: the store is unavailable: it is gone\n"));
+    assert_eq!(cluster.ask("GET /readyz?exclude=store").await.code, 200);
     assert_eq!(cluster.ask("GET /livez").await.code, 200);
     let create = cluster.ask("POST /api/v1/namespaces\n\n{\"metadata\":{\"name\":\"n\"}}").await;
     assert!(create.code >= 500, "{}", create.text());
@@ -102,7 +105,12 @@ async fn health_is_ok_in_every_form() {
     }
     let verbose = cluster.ask("GET /readyz?verbose").await;
     assert_eq!(verbose.text(), "[+]ping ok\n[+]store ok\nreadyz check passed\n");
-    assert_eq!(cluster.ask("GET /readyz/nonsense").await.code, 404);
+    let excluded = cluster.ask("GET /livez?verbose&exclude=ping&exclude=moon").await;
+    let warning = "warn: some health checks cannot be excluded: no matches for \"moon\"\n";
+    assert_eq!(excluded.text(), format!("[+]ping excluded: ok\n{warning}livez check passed\n"));
+    for path in ["/readyz/nonsense", "/livez/store"] {
+        assert_eq!(cluster.ask(&format!("GET {path}")).await.code, 404, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -113,9 +121,38 @@ async fn metrics_count_what_was_asked() {
     let text = cluster.ask("GET /metrics").await.text();
     for code in [200, 404] {
         let line = format!(
-            "apiserver_request_total{{verb=\"GET\",group=\"\",version=\"v1\",resource=\"namespaces\",subresource=\"\",code=\"{code}\"}} 1\n"
+            "apiserver_request_total{{verb=\"GET\",dry_run=\"\",group=\"\",version=\"v1\",resource=\"namespaces\",subresource=\"\",scope=\"resource\",component=\"apiserver\",code=\"{code}\"}} 1\n"
         );
         assert!(text.contains(&line), "{line} is not in\n{text}");
     }
-    assert!(text.contains("apiserver_current_inflight_requests{request_kind=\"readOnly\"} 1\n"), "{text}");
+    for line in [
+        "apiserver_current_inflight_requests{request_kind=\"readOnly\"} 1\n",
+        "apiserver_resource_objects{group=\"\",resource=\"namespaces\"} 4\n",
+        "apiserver_storage_objects{resource=\"clusterroles.rbac.authorization.k8s.io\"} ",
+        "apiserver_flowcontrol_dispatched_requests_total{priority_level=\"exempt\",flow_schema=\"exempt\"} 3\n",
+        "apiserver_flowcontrol_nominal_limit_seats{priority_level=\"workload-low\"} 245\n",
+        "kubernetes_build_info{",
+        "process_resident_memory_bytes ",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    let anybody = sampan_api::request::User::new("alice", ["people"]);
+    assert_eq!(cluster.ask_as(&anybody, "GET /metrics").await.code, 403);
+}
+
+#[tokio::test]
+async fn watches_are_counted_while_they_run_and_so_are_their_events() {
+    let cluster = Cluster::start().await;
+    let mut watch = cluster.open("/api/v1/namespaces?watch=1").await;
+    assert!(watch.told().await.starts_with("ADDED"));
+    let running = "apiserver_longrunning_requests{verb=\"WATCH\",group=\"\",version=\"v1\",resource=\"namespaces\",subresource=\"\",scope=\"cluster\",component=\"apiserver\"}";
+    let text = cluster.ask("GET /metrics").await.text();
+    assert!(text.contains(&format!("{running} 1\n")), "{text}");
+    assert!(
+        text.contains("apiserver_watch_events_total{group=\"\",version=\"v1\",resource=\"namespaces\"} "),
+        "{text}"
+    );
+    drop(watch);
+    let text = cluster.ask("GET /metrics").await.text();
+    assert!(text.contains(&format!("{running} 0\n")), "{text}");
 }

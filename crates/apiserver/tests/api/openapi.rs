@@ -77,3 +77,52 @@ async fn operation_ids_are_unique() {
         }
     }
 }
+
+const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+
+#[tokio::test]
+async fn v2_is_one_document_of_every_kind() {
+    let cluster = Cluster::start().await;
+    let reply = cluster.ask("GET /openapi/v2?timeout=32s\nAccept: application/json").await;
+    let document = reply.json();
+    assert_eq!(document["swagger"], "2.0");
+    let pod = &document["definitions"]["io.k8s.api.core.v1.Pod"];
+    assert_eq!(pod["x-kubernetes-group-version-kind"], json!([{"group": "", "version": "v1", "kind": "Pod"}]));
+    assert_eq!(pod["properties"]["spec"]["$ref"], "#/definitions/io.k8s.api.core.v1.PodSpec");
+    let get = &document["paths"]["/api/v1/namespaces/{namespace}/pods/{name}"]["get"];
+    assert_eq!(get["responses"]["200"]["schema"]["$ref"], "#/definitions/io.k8s.api.core.v1.Pod");
+    let text = reply.text();
+    for reference in text.split("\"#/definitions/").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(document["definitions"].get(reference).is_some(), "{reference} leads nowhere");
+    }
+    assert!(!text.contains("#/components/"));
+    let again = cluster.ask(&format!("GET /openapi/v2\nIf-None-Match: {}", reply.header("etag"))).await;
+    assert_eq!(again.code, 304);
+}
+
+#[tokio::test]
+async fn v2_comes_in_protobuf_to_who_prefers_it() {
+    let cluster = Cluster::start().await;
+    let reply = cluster.ask(&format!("GET /openapi/v2\nAccept: {PROTOBUF}")).await;
+    assert_eq!(reply.code, 200);
+    assert_eq!(reply.header("content-type"), PROTOBUF.replace('@', "."));
+    assert!(reply.body.windows(5).any(|window| window == b"\x0a\x032.0"), "field 1 is the version of Swagger");
+    let either = cluster.ask(&format!("GET /openapi/v2\nAccept: application/json,{PROTOBUF}")).await;
+    assert_eq!(either.header("content-type"), "application/json");
+    assert_ne!(either.header("etag"), reply.header("etag"));
+    assert_eq!(cluster.ask("GET /openapi/v2\nAccept: text/html").await.code, 406);
+    let packed = cluster.ask(&format!("GET /openapi/v2\nAccept: {PROTOBUF}\nAccept-Encoding: gzip")).await;
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    assert!(packed.body.len() * 5 < reply.body.len(), "{} of {}", packed.body.len(), reply.body.len());
+}
+
+#[tokio::test]
+async fn explain_has_words_for_every_field_of_a_container() {
+    let cluster = Cluster::start().await;
+    let document = cluster.ask("GET /openapi/v3/api/v1").await.json();
+    let container = &document["components"]["schemas"]["io.k8s.api.core.v1.Container"];
+    assert!(container["description"].as_str().unwrap().starts_with("A single application container"));
+    for (name, field) in container["properties"].as_object().unwrap() {
+        assert!(field["description"].as_str().is_some_and(|text| !text.is_empty()), "{name}");
+    }
+}

@@ -30,9 +30,10 @@ async fn allow_alice(cluster: &Cluster) -> User {
 }
 
 #[tokio::test]
-async fn beyond_its_places_a_server_answers_429_and_lets_masters_in() {
+async fn beyond_its_seats_a_level_answers_429_and_others_go_on() {
     let cluster =
-        Cluster::with_limits(Limits { writes: 1, wait: Duration::from_millis(20), ..Limits::default() }).await;
+        Cluster::with_limits(Limits { reads: 0, writes: 1, wait: Duration::from_millis(20), ..Limits::default() })
+            .await;
     let alice = allow_alice(&cluster).await;
     let stuck = Request::post(PATH).body(endless()).unwrap();
     let stuck = tokio::spawn(cluster.server.service_as(alice.clone()).call(stuck));
@@ -41,12 +42,15 @@ async fn beyond_its_places_a_server_answers_429_and_lets_masters_in() {
     }
     let refused = cluster.ask_as(&alice, &format!("POST {PATH}\n\n{}", json!({"metadata": {"name": "a"}}))).await;
     assert_eq!((refused.code, refused.header("retry-after")), (429, "1"));
-    assert_eq!(cluster.ask_as(&alice, &format!("GET {PATH}")).await.code, 200);
+    assert_eq!(refused.failure(), "429 TooManyRequests Too many requests, please try again later.");
+    let account = User::service_account("kube-system", "job-controller");
+    let other_level = cluster.ask_as(&account, &format!("GET {PATH}")).await;
+    assert_eq!(other_level.code, 403, "who is of another priority level is answered, if only with no");
     cluster.create(PATH, json!({"metadata": {"name": "b"}})).await;
     stuck.abort();
     let _ = stuck.await;
     let taken = cluster.ask_as(&alice, &format!("POST {PATH}\n\n{}", json!({"metadata": {"name": "c"}}))).await;
-    assert_eq!(taken.code, 201, "the place of a request whose client left is free again");
+    assert_eq!(taken.code, 201, "the seat of a request whose client left is free again");
 }
 
 #[tokio::test]
