@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
-use sampan_access::pki::{Clients, Identity, ServerCertificate, Subject, client_config, server_config};
+use sampan_access::pki::{Clients, Identity, LiveCertificate, Subject, client_config, server_config};
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -39,7 +39,7 @@ impl Listening {
         let subject = Subject { purpose: sampan_access::pki::Purpose::Server, ..subject };
         let identity = cluster.authority.issue(&subject).unwrap();
         let clients = Clients::May(vec![cluster.authority.certificate().clone()]);
-        let certificate = ServerCertificate::new(&identity).unwrap();
+        let certificate = LiveCertificate::new(&identity).unwrap();
         let config = server_config(certificate, &clients, Arc::clone(&cluster.clock)).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
