@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha512};
 use crate::body::Body;
 use crate::negotiate::{self, Media, Shape};
 use crate::pipeline::Call;
+use crate::server::ApiServer;
 use crate::{encode, health, pipeline, reply};
 
 pub(crate) use served::{Group, Served, ServedSubresource, kind_of};
@@ -101,7 +102,7 @@ pub(crate) async fn path(call: &Call) -> Result<Response<Body>, Status> {
         }
         ["version"] => Ok(reply::json(StatusCode::OK, &call.server.version.document())),
         ["metrics"] => {
-            Ok(reply::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", call.server.metrics.text()))
+            Ok(reply::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", figures(&call.server)))
         }
         ["openapi", "v3", ..] => call.server.openapi.answer(call, &parts[2..]),
         ["openid", "v1", "jwks"] => {
@@ -149,4 +150,9 @@ fn document(call: &Call, document: &serde_json::Value) -> Result<Response<Body>,
     let form = negotiate::accept(&call.headers, |form| form.shape == Shape::Whole && form.media != Media::Protobuf)
         .ok_or_else(|| Status::not_acceptable(&["application/json, application/yaml"]))?;
     Ok(reply::with_type(StatusCode::OK, form.media.content_type(), encode::value(form.media, "", document)?))
+}
+/// What `/metrics` says.
+fn figures(server: &ApiServer) -> String {
+    let audit = server.audit.as_ref().map(|audit| audit.metrics());
+    server.metrics.text() + &audit.unwrap_or_default()
 }

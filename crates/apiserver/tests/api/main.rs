@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod audit;
 mod create;
 mod discovery;
 mod encodings;

@@ -31,7 +31,10 @@ pub struct Listening {
 
 impl Listening {
     pub async fn start() -> Self {
-        let cluster = Cluster::start().await;
+        Self::over(Cluster::start().await).await
+    }
+
+    pub async fn over(cluster: Cluster) -> Self {
         let subject = Subject {
             alternative_names: vec!["127.0.0.1".into(), "localhost".into()],
             ..Subject::client("kube-apiserver", &[])
@@ -47,6 +50,15 @@ impl Listening {
         let (server, stop) = (Arc::clone(&cluster.server), shutdown.clone());
         let serving = tokio::spawn(async move { server.serve(listener, config, stop).await });
         Self { cluster, address, shutdown, serving }
+    }
+
+    /// The code of an answer to somebody without a certificate.
+    pub async fn get(&self, path: &str, authorization: Option<&str>) -> u16 {
+        let mut request = get(path);
+        if let Some(authorization) = authorization {
+            request.headers_mut().insert("authorization", authorization.parse().unwrap());
+        }
+        self.ask(None, "http/1.1", request).await.status().as_u16()
     }
 
     async fn connect(&self, identity: Option<&Identity>, protocol: &str) -> TlsStream<TcpStream> {
