@@ -1,13 +1,14 @@
 //! The text of an event: `Event` of `audit.k8s.io/v1`, put together from pieces so that a request is looked at once.
 
-use std::io::Write as _;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use http::{HeaderMap, header};
 use jiff::Timestamp;
-use sampan_access::authn;
+use jiff::fmt::temporal::DateTimePrinter;
 use sampan_api::request::User;
-use sampan_meta::{Status, object, time};
+use sampan_meta::{Status, object};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -15,13 +16,15 @@ use serde_json::Value;
 const LONGEST_USER_AGENT: usize = 1024;
 
 /// One line in the making: an object whose members are written one by one.
+#[derive(Default)]
 pub(super) struct Line(Vec<u8>);
 
 impl Line {
-    pub(super) fn new(level: impl std::fmt::Display) -> Self {
-        let mut bytes = Vec::with_capacity(1024);
-        write(&mut bytes, format_args!(r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"{level}""#));
-        Self(bytes)
+    pub(super) fn new(level: &str) -> Self {
+        let mut line = Self(Vec::with_capacity(1024));
+        line.0.extend_from_slice(br#"{"kind":"Event","apiVersion":"audit.k8s.io/v1""#);
+        line.member("level", level);
+        line
     }
 
     /// The line so far, to go on with more than once.
@@ -32,47 +35,78 @@ impl Line {
     }
 
     pub(super) fn member(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
-        write(&mut self.0, format_args!(r#","{name}":"#));
+        self.name(name);
         serde_json::to_writer(&mut self.0, value).expect("plain values go into memory");
     }
 
     pub(super) fn time(&mut self, name: &str, at: Timestamp) {
-        write(&mut self.0, format_args!(r#","{name}":"{}""#, time::format_micro_time(at)));
-    }
-
-    pub(super) fn user(&mut self, name: &str, user: &User) {
-        self.member(name, &authn::user_value(user));
+        self.name(name);
+        self.0.push(b'"');
+        MICRO_TIME.print_timestamp(&at, &mut self.0).expect("memory takes every byte");
+        self.0.push(b'"');
     }
 
     pub(super) fn finish(mut self) -> Vec<u8> {
         self.0.extend_from_slice(b"}\n");
         self.0
     }
+
+    fn name(&mut self, name: &str) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
 }
 
-fn write(bytes: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    bytes.write_fmt(text).expect("memory takes every byte");
+/// As `sampan_meta::time::format_micro_time`, at a fraction of its cost.
+const MICRO_TIME: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
+
+/// Who asked, as [`sampan_access::authn::user_value`] has it.
+#[derive(Serialize)]
+pub(super) struct UserInfo<'a> {
+    username: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    uid: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    groups: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    extra: &'a BTreeMap<String, Vec<String>>,
+}
+
+impl<'a> From<&'a User> for UserInfo<'a> {
+    fn from(user: &'a User) -> Self {
+        Self { username: &user.name, uid: &user.uid, groups: &user.groups, extra: &user.extra }
+    }
+}
+
+/// What was decided about it, and why.
+#[derive(Serialize)]
+pub(super) struct Annotations {
+    #[serde(rename = "authorization.k8s.io/decision")]
+    pub(super) decision: &'static str,
+    #[serde(rename = "authorization.k8s.io/reason")]
+    pub(super) reason: String,
 }
 
 /// What a request is about; empty members are left out.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ObjectReference {
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) resource: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) namespace: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) name: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) uid: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) api_group: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) api_version: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) resource_version: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) subresource: String,
 }
 
@@ -147,12 +181,11 @@ pub(super) fn source_ips(headers: &HeaderMap, peer: Option<IpAddr>) -> Vec<IpAdd
     found
 }
 
-pub(super) fn user_agent(headers: &HeaderMap) -> String {
+pub(super) fn user_agent(headers: &HeaderMap) -> Cow<'_, str> {
     let agent = headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let mut agent = agent.unwrap_or_default().into_owned();
-    if agent.len() > LONGEST_USER_AGENT {
-        agent.truncate(agent.floor_char_boundary(LONGEST_USER_AGENT));
-        agent.push_str("...TRUNCATED");
+    let agent = agent.unwrap_or_default();
+    if agent.len() <= LONGEST_USER_AGENT {
+        return agent;
     }
-    agent
+    format!("{}...TRUNCATED", &agent[..agent.floor_char_boundary(LONGEST_USER_AGENT)]).into()
 }

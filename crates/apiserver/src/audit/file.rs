@@ -99,19 +99,35 @@ impl LogFile {
 }
 
 impl Sink for LogFile {
-    fn write(&mut self, lines: &[Vec<u8>]) -> io::Result<()> {
-        let mut gathered = Vec::new();
-        for line in lines {
-            let size = self.open.as_ref().map_or(0, |(_, size)| *size) + gathered.len() as u64;
-            if size > 0 && size + line.len() as u64 > self.options.max_size {
-                self.append(&gathered)?;
-                gathered.clear();
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        let mut rest = lines;
+        while !rest.is_empty() {
+            let size = self.open.as_ref().map_or(0, |(_, size)| *size);
+            let fits = whole_lines(rest, self.options.max_size.saturating_sub(size));
+            if fits == 0 && size > 0 {
                 self.put_aside()?;
+                continue;
             }
-            gathered.extend_from_slice(line);
+            // A line that is longer than a file may be gets one of its own.
+            let (now, later) = rest.split_at(if fits == 0 { first_line(rest) } else { fits });
+            self.append(now)?;
+            rest = later;
         }
-        self.append(&gathered)
+        Ok(())
     }
+}
+
+/// The bytes of the lines that fit into `room`.
+fn whole_lines(lines: &[u8], room: u64) -> usize {
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    if lines.len() <= room {
+        return lines.len();
+    }
+    lines[..room].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1)
+}
+
+fn first_line(lines: &[u8]) -> usize {
+    lines.iter().position(|byte| *byte == b'\n').map_or(lines.len(), |end| end + 1)
 }
 
 fn open(path: &Path) -> io::Result<(File, u64)> {

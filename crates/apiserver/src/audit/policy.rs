@@ -23,11 +23,20 @@ pub enum Level {
 
 impl Level {
     pub(super) const ALL: [Self; 4] = [Self::None, Self::Metadata, Self::Request, Self::RequestResponse];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Metadata => "Metadata",
+            Self::Request => "Request",
+            Self::RequestResponse => "RequestResponse",
+        }
+    }
 }
 
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.write_str(self.name())
     }
 }
 
@@ -44,9 +53,14 @@ pub enum Stage {
     Panic,
 }
 
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+impl Stage {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::RequestReceived => "RequestReceived",
+            Self::ResponseStarted => "ResponseStarted",
+            Self::ResponseComplete => "ResponseComplete",
+            Self::Panic => "Panic",
+        }
     }
 }
 
@@ -61,8 +75,7 @@ pub(super) struct Treatment<'a> {
 impl Treatment<'_> {
     /// Which stages are logged, as the bits of [`Stage`].
     pub(super) fn stages(&self) -> Stages {
-        let omitted = self.omitted.concat();
-        Stages(omitted.iter().fold(u8::MAX, |stages, stage| stages & !(1 << *stage as u8)))
+        Stages(self.omitted.into_iter().flatten().fold(u8::MAX, |stages, stage| stages & !(1 << *stage as u8)))
     }
 }
 

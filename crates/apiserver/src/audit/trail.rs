@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use sampan_access::Decision;
 use sampan_api::request::User;
 use sampan_meta::{Clock, Status};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::body::{self, Copy};
-use super::event::{self, Line, ObjectReference, ResponseStatus};
+use super::event::{self, Annotations, Line, ObjectReference, ResponseStatus, UserInfo};
 use super::policy::Stages;
 use super::{Audit, Level, Stage};
 use crate::body::{Body, BodyError};
@@ -47,8 +47,10 @@ impl Target {
         }
     }
 
-    fn reference(&self) -> Option<ObjectReference> {
-        Some(self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    fn write(&self, line: &mut Line) {
+        if let Some(reference) = &self.0 {
+            line.member("objectRef", &*reference.lock().unwrap_or_else(PoisonError::into_inner));
+        }
     }
 }
 
@@ -64,19 +66,20 @@ pub(crate) struct Trail {
     /// What no later stage changes.
     line: Line,
     target: Target,
-    decision: Option<(&'static str, String)>,
+    annotations: Option<Annotations>,
     request_headers: HeaderMap,
     sent: Option<Copy>,
     state: State,
 }
 
 /// How far the log is.
-#[derive(Clone, Copy)]
 enum State {
     /// There is no answer yet.
     Open,
     /// The answer has begun, with this code.
     Streaming(u16),
+    /// The last line is on its way.
+    Telling(Vec<u8>),
     /// Nothing is left to tell.
     Told,
 }
@@ -97,9 +100,9 @@ impl Trail {
             omit_managed_fields: treatment.omit_managed_fields,
             long_running,
             received,
-            line: line(treatment.level, user, heard),
+            line: line(treatment.level.name(), user, heard),
             target: Target(info.resource_request.then(|| Arc::new(Mutex::new(reference(info))))),
-            decision: None,
+            annotations: None,
             request_headers: if wants_body { headers.clone() } else { HeaderMap::new() },
             sent: None,
             state: State::Open,
@@ -113,22 +116,23 @@ impl Trail {
     }
 
     /// Tells that it came.
-    pub(crate) async fn received(&self) {
+    pub(crate) async fn received(&mut self) {
         if self.stages.contains(Stage::RequestReceived) {
             let line = self.stage(Stage::RequestReceived, None, None, self.received);
-            self.audit.log.add(line).await;
+            self.audit.log.add(&line).await;
         }
     }
 
     pub(crate) fn impersonated(&mut self, user: &User) {
-        self.line.user("impersonatedUser", user);
+        self.line.member("impersonatedUser", &UserInfo::from(user));
     }
 
     pub(crate) fn decided(&mut self, decision: &Decision) {
-        self.decision = Some(match decision {
+        let (decision, reason) = match decision {
             Decision::Allowed { reason } => ("allow", reason.clone()),
             Decision::Denied { reason } => ("forbid", reason.clone()),
-        });
+        };
+        self.annotations = Some(Annotations { decision, reason });
     }
 
     /// The body, to be read in place of the one that came.
@@ -143,10 +147,9 @@ impl Trail {
 
     /// Tells that credentials were shown that do not hold (apiserver/pkg/endpoints/filters/authn_audit.go).
     pub(crate) async fn refused(mut self, attempted: &str) {
-        self.state = State::Told;
         let message = format!("Authentication failed, attempted: {attempted}");
         let status = ResponseStatus::message(StatusCode::UNAUTHORIZED.as_u16(), &message);
-        self.tell(Stage::ResponseStarted, status, None).await;
+        self.tell_last(Stage::ResponseStarted, status, None).await;
     }
 
     /// Tells what came of it: now, or of what runs long once its answer has ended.
@@ -158,21 +161,19 @@ impl Trail {
     ) -> Response<Body> {
         let code = response.status().as_u16();
         if let Some(panic) = panic {
-            self.state = State::Told;
             let message = format!("APIServer panic'd: {panic}");
-            self.tell(Stage::Panic, ResponseStatus::panic(&message), None).await;
+            self.tell_last(Stage::Panic, ResponseStatus::panic(&message), None).await;
             return response;
         }
         if self.long_running {
-            self.tell(Stage::ResponseStarted, ResponseStatus::of(code, failure), None).await;
+            self.tell(Stage::ResponseStarted, ResponseStatus::of(code, failure)).await;
             if response.body().length().is_none() {
                 self.state = State::Streaming(code);
                 return response.map(|body| Body::stream(Followed { body, _trail: self }));
             }
         }
         let (response, object) = self.answer_object(response);
-        self.state = State::Told;
-        self.tell(Stage::ResponseComplete, ResponseStatus::of(code, failure), object).await;
+        self.tell_last(Stage::ResponseComplete, ResponseStatus::of(code, failure), object).await;
         response
     }
 
@@ -192,19 +193,38 @@ impl Trail {
         }
     }
 
-    async fn tell(&self, stage: Stage, status: ResponseStatus<'_>, answer: Option<Value>) {
+    async fn tell(&mut self, stage: Stage, status: ResponseStatus<'_>) {
         if self.stages.contains(stage) {
-            let line = self.stage(stage, Some(status), answer, self.clock.now());
-            self.audit.log.add(line).await;
+            let line = self.stage(stage, Some(status), None, self.clock.now());
+            self.audit.log.add(&line).await;
         }
     }
 
-    fn stage(&self, stage: Stage, status: Option<ResponseStatus<'_>>, answer: Option<Value>, at: Timestamp) -> Vec<u8> {
-        let mut line = self.line.copy();
-        line.member("stage", &stage.to_string());
-        if let Some(reference) = self.target.reference() {
-            line.member("objectRef", &reference);
+    /// The last that is told. Who does not wait for room in the log leaves the line to be told later.
+    async fn tell_last(&mut self, stage: Stage, status: ResponseStatus<'_>, answer: Option<Value>) {
+        if self.stages.contains(stage) {
+            let line = self.stage(stage, Some(status), answer, self.clock.now());
+            self.state = State::Telling(line);
         }
+        if let State::Telling(line) = &self.state {
+            self.audit.log.add(line).await;
+        }
+        self.state = State::Told;
+    }
+
+    fn stage(
+        &mut self,
+        stage: Stage,
+        status: Option<ResponseStatus<'_>>,
+        answer: Option<Value>,
+        at: Timestamp,
+    ) -> Vec<u8> {
+        let mut line = match stage {
+            Stage::ResponseComplete | Stage::Panic => std::mem::take(&mut self.line),
+            Stage::RequestReceived | Stage::ResponseStarted => self.line.copy(),
+        };
+        line.member("stage", stage.name());
+        self.target.write(&mut line);
         if let Some(status) = status {
             line.member("responseStatus", &status);
         }
@@ -215,10 +235,8 @@ impl Trail {
             line.member("responseObject", &object);
         }
         line.time("stageTimestamp", at);
-        if let Some((decision, reason)) = &self.decision {
-            let annotations =
-                json!({ "authorization.k8s.io/decision": decision, "authorization.k8s.io/reason": reason });
-            line.member("annotations", &annotations);
+        if let Some(annotations) = &self.annotations {
+            line.member("annotations", annotations);
         }
         line.finish()
     }
@@ -228,13 +246,13 @@ impl Trail {
     }
 }
 
-fn line(level: Level, user: &User, heard: Heard<'_>) -> Line {
+fn line(level: &str, user: &User, heard: Heard<'_>) -> Line {
     let Heard { caller, info, uri, headers, audit_id, received, .. } = heard;
     let mut line = Line::new(level);
     line.member("auditID", audit_id);
     line.member("requestURI", uri.path_and_query().map_or("/", |path| path.as_str()));
     line.member("verb", &info.verb);
-    line.user("user", user);
+    line.member("user", &UserInfo::from(user));
     line.member("sourceIPs", &event::source_ips(headers, caller.address()));
     line.member("userAgent", &event::user_agent(headers));
     line.time("requestReceivedTimestamp", received);
@@ -256,8 +274,9 @@ fn reference(info: &RequestInfo) -> ObjectReference {
 /// However a request ends, and if its maker only hangs up, the log hears of it: what it asked for may have happened.
 impl Drop for Trail {
     fn drop(&mut self) {
-        let status = match self.state {
+        let status = match std::mem::replace(&mut self.state, State::Told) {
             State::Told => return,
+            State::Telling(line) => return self.audit.log.add_later(line),
             State::Streaming(code) => ResponseStatus::of(code, None),
             State::Open => ResponseStatus::hung_up(),
         };

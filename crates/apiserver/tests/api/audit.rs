@@ -15,11 +15,8 @@ use crate::tls;
 pub struct Kept(Arc<Mutex<Vec<Value>>>);
 
 impl Sink for Kept {
-    fn write(&mut self, lines: &[Vec<u8>]) -> io::Result<()> {
-        let lines = lines.iter().map(|line| {
-            assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1, "one line each");
-            serde_json::from_slice(line).unwrap()
-        });
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        let lines = lines.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap());
         self.0.lock().unwrap().extend(lines);
         Ok(())
     }
