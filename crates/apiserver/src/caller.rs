@@ -1,5 +1,6 @@
 //! Who is at the other end of a connection, as far as the connection can say.
 
+use std::net::IpAddr;
 use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +16,7 @@ const BELIEVED: SignedDuration = SignedDuration::from_secs(10);
 /// One way in: an in-process identity, or a connection with the certificates its peer showed.
 pub(crate) struct Caller {
     identity: Identity,
+    address: Option<IpAddr>,
     /// Cancelled when the way in closes: watches end.
     pub(crate) closing: CancellationToken,
 }
@@ -26,11 +28,21 @@ enum Identity {
 
 impl Caller {
     pub(crate) fn fixed(user: User) -> Self {
-        Self { identity: Identity::Fixed(user), closing: CancellationToken::new() }
+        Self { identity: Identity::Fixed(user), address: None, closing: CancellationToken::new() }
     }
 
     pub(crate) fn peer(certificates: Vec<CertificateDer<'static>>, closing: CancellationToken) -> Self {
-        Self { identity: Identity::Peer { certificates, verified: Mutex::new(None) }, closing }
+        Self { identity: Identity::Peer { certificates, verified: Mutex::new(None) }, address: None, closing }
+    }
+
+    /// The same, reached from this address.
+    pub(crate) fn at(self, address: Option<IpAddr>) -> Self {
+        Self { address, ..self }
+    }
+
+    /// Where the connection comes from; `None` in the same process.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// Who makes a request with this `Authorization` header. Nobody in particular is `system:anonymous`.

@@ -11,6 +11,7 @@
 //! | `verbs` | get, list, watch, create, update, patch, delete over the registry |
 //! | `reviews`, `connect` | what is answered without being stored: access reviews, tokens, logs, proxies |
 //! | `discovery`, `openapi`, `health`, `metrics` | what the server says about itself |
+//! | [`audit`](Audit) | who did what and what came of it, as lines of `audit.k8s.io/v1` |
 //! | `kubernetes_service` | the Service `default/kubernetes` and its endpoints |
 //!
 //! What it does not do: it decides nothing about objects (the registry does) nor about people (access does), keeps no state of its own
@@ -21,6 +22,7 @@
 //! - a request that panics is answered 500 and harms no other; a body, a depth and a wait are bounded;
 //! - nothing is answered before it was authenticated and authorized, except that credentials which do not hold get 401.
 
+mod audit;
 mod blocks;
 mod body;
 mod caller;
@@ -49,6 +51,7 @@ mod service;
 mod verbs;
 mod version;
 
+pub use audit::{Audit, FileOptions, Level, Log, LogFile, Mode, Policy, PolicyError, Sink, Stage};
 pub use body::{Body, BodyError, BoxError};
 pub use flow_control::Limits;
 pub use kubernetes_service::{Address, publish};

@@ -112,7 +112,8 @@ impl Connection {
     async fn speak(self, stream: TlsStream<TcpStream>) {
         let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let certificates = certificates.iter().map(|certificate| certificate.clone().into_owned()).collect();
-        let caller = Caller::peer(certificates, self.closing.clone());
+        let address = stream.get_ref().0.peer_addr().ok().map(|address| address.ip().to_canonical());
+        let caller = Caller::peer(certificates, self.closing.clone()).at(address);
         let service = Service::new(self.server, Arc::new(caller));
         let builder = builder();
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);

@@ -186,6 +186,9 @@ pub(crate) fn page(server: &ApiServer) -> String {
     let mut page = Page::default();
     server.metrics.report(&mut page);
     server.flow_control.report(&mut page);
+    if let Some(audit) = &server.audit {
+        audit.report(&mut page);
+    }
     objects(server, &mut page);
     build(server, &mut page);
     process::report(&mut page);

@@ -1,4 +1,4 @@
-//! The way of every request, outermost first: panic guard, meaning, identity, place, deadline, permission, answer.
+//! The way of every request, outermost first: panic guard, meaning, identity, audit, place, deadline, permission, answer.
 //!
 //! The order follows upstream's `DefaultBuildHandlerChain` (apiserver/pkg/server/config.go).
 
@@ -8,17 +8,21 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::BodyDataStream;
+use jiff::Timestamp;
+use sampan_access::Decision;
+use sampan_access::authz::forbidden;
 use sampan_api::request::{Attributes, User};
 use sampan_meta::Status;
 use sampan_registry::Resource;
 use tokio::time::Instant;
 
+use crate::audit::{self, Heard, Trail};
 use crate::body::Body;
 use crate::caller::Caller;
 use crate::decode::RequestBody;
-use crate::flow_control::{Classified, Demand};
+use crate::flow_control::{Classified, Demand, Seat};
 use crate::metrics::{Asked, InProgress, Sort};
 use crate::path::{self, RequestInfo};
 use crate::query::Query;
@@ -37,21 +41,27 @@ pub(crate) struct Call {
     pub(crate) remainder: String,
     /// For the client; each becomes a header.
     pub(crate) warnings: Vec<String>,
-}
-
-/// What an answer says beside its body.
-#[derive(Default)]
-struct Told {
-    warnings: Vec<String>,
-    classified: Classified,
+    /// For the audit log.
+    pub(crate) target: audit::Target,
 }
 
 /// What a request says beside its body.
 struct Head {
     method: Method,
     path: String,
+    uri: Uri,
     query: Query,
     headers: HeaderMap,
+    audit_id: String,
+    received: Timestamp,
+}
+
+/// What a request leaves beside its answer, even if it ends in a panic.
+#[derive(Default)]
+struct Aside {
+    warnings: Vec<String>,
+    classified: Classified,
+    trail: Option<Trail>,
 }
 
 /// Answers a request, whatever happens.
@@ -63,12 +73,21 @@ pub(crate) async fn handle(
     let began = Instant::now();
     let (parts, body) = request.into_parts();
     let query = Query::parse(parts.uri.query().unwrap_or_default());
-    let head = Head { method: parts.method, path: parts.uri.path().to_owned(), query, headers: parts.headers };
-    let audit_id = audit_id(&server, &head.headers);
+    let head = Head {
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        uri: parts.uri,
+        query,
+        audit_id: audit_id(&server, &parts.headers),
+        headers: parts.headers,
+        received: server.clock.now(),
+    };
+    let audit_id = head.audit_id.clone();
     let accepts_gzip = gzip::accepted(&head.headers);
     let wants_indent = pretty::wanted(&head.query, &head.headers);
     let failure_media = reply::failure_media(&head.headers);
-    let mut told = Told::default();
+    let mut aside = Aside::default();
+    let mut panic = None;
     let mut asked = Asked::default();
     let mut sort = Sort::Reading;
     let outcome = match path::parse(&head.method, &head.path, &head.query) {
@@ -77,27 +96,37 @@ pub(crate) async fn handle(
             let resource = server.registry.find(&info.group, &info.version, &info.resource);
             asked = asked_for(&info, resource.map(|resource| &**resource), &head);
             sort = sort_of(&info, &head.query);
-            guarded(answer(&server, caller, info, head, body, (sort, asked), &mut told)).await
+            guarded(answer(&server, caller, info, head, body, (sort, asked), &mut aside), &mut panic).await
         }
     };
-    let mut response = outcome.unwrap_or_else(|status| reply::failure(&status, failure_media));
+    let (mut response, failure) = match outcome {
+        Ok(response) => (response, None),
+        Err(status) => (reply::failure(&status, failure_media), Some(status)),
+    };
     if wants_indent && encode::is_json(response.headers()) {
         response = encode::prettify(response);
     }
+    if let Some(trail) = aside.trail.take() {
+        response = trail.answered(response, failure.as_ref(), panic.as_deref()).await;
+    }
     server.metrics.end(asked, response.status().as_u16(), (sort != Sort::LongRunning).then(|| began.elapsed()));
-    reply::dress(&mut response, &audit_id, &told.warnings);
-    told.classified.tell(response.headers_mut());
+    reply::dress(&mut response, &audit_id, &aside.warnings);
+    aside.classified.tell(response.headers_mut());
     let (mut head, body) = response.into_parts();
     let body = gzip::compress(body, accepts_gzip && sort != Sort::LongRunning, &mut head.headers);
     Response::from_parts(head, body)
 }
 
 /// Turns a panic into a 500; the process and every other request live on.
-async fn guarded(answer: impl Future<Output = Result<Response<Body>, Status>>) -> Result<Response<Body>, Status> {
+async fn guarded(
+    answer: impl Future<Output = Result<Response<Body>, Status>>,
+    panic_text: &mut Option<String>,
+) -> Result<Response<Body>, Status> {
     AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|panic| {
         let what = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
         tracing::error!(panic = what, "a request panicked");
+        *panic_text = Some(what);
         Err(Status::internal("this request caused apiserver to panic. Look in the logs for details."))
     })
 }
@@ -109,27 +138,29 @@ async fn answer(
     head: Head,
     body: RequestBody,
     (sort, asked): (Sort, Asked),
-    told: &mut Told,
+    aside: &mut Aside,
 ) -> Result<Response<Body>, Status> {
-    let Head { method, path, query, headers } = head;
-    let user = identify(server, &caller, &headers)?;
+    let Aside { warnings, classified, trail } = aside;
+    let user = log_who(server, &caller, &info, &head, sort, trail).await?;
+    let Head { method, path, query, headers, .. } = head;
     let user = impersonate::resolve(server, user, &headers)?;
+    if let Some(trail) = trail.as_mut().filter(|_| headers.contains_key("impersonate-user")) {
+        trail.impersonated(&user);
+    }
     let limit = deadline(&query, server.limits.request, sort)?;
     let counted = InProgress::new(server, sort, asked);
     let remainder = info.remainder.clone();
     let attributes = attributes(user, info, path, &query);
-    // A watch takes its seat for as long as it begins; logs and proxies take none.
-    let _seat = if sort == Sort::LongRunning && attributes.verb != "watch" {
-        None
-    } else {
-        let demand = demand(server, &attributes, &query, sort);
-        let (classified, seat) = server.flow_control.enter(&attributes, demand).await;
-        told.classified = classified;
-        seat?
+    let _seat = seat(server, &attributes, &query, sort, classified).await?;
+    authorize(server, &attributes, trail)?;
+    let target = trail.as_ref().map(Trail::target).unwrap_or_default();
+    let body = match trail {
+        Some(trail) => trail.listen(body, server.limits.body),
+        None => body,
     };
-    server.authorizer.check(&attributes)?;
     let server = Arc::clone(server);
-    let mut call = Call { server, caller, attributes, method, query, headers, remainder, warnings: Vec::new() };
+    let warned = Vec::new();
+    let mut call = Call { server, caller, attributes, method, query, headers, remainder, warnings: warned, target };
     let answer = dispatch(&mut call, body);
     let outcome = match limit {
         None => answer.await,
@@ -137,7 +168,7 @@ async fn answer(
             .await
             .unwrap_or_else(|_| Err(Status::timeout("request did not complete within the allotted timeout", 0))),
     };
-    told.warnings.append(&mut call.warnings);
+    warnings.append(&mut call.warnings);
     outcome
         .map(|response| if sort == Sort::LongRunning { response.map(|body| counting(body, counted)) } else { response })
 }
@@ -150,6 +181,23 @@ fn counting(body: Body, counted: InProgress) -> Body {
     Body::stream(BodyDataStream::new(body).inspect(move |_| {
         let _in_progress = &counted;
     }))
+}
+
+/// Waits for a place. A watch takes its seat for as long as it begins; logs and proxies take none.
+async fn seat(
+    server: &ApiServer,
+    attributes: &Attributes,
+    query: &Query,
+    sort: Sort,
+    classified: &mut Classified,
+) -> Result<Option<Seat>, Status> {
+    if sort == Sort::LongRunning && attributes.verb != "watch" {
+        return Ok(None);
+    }
+    let demand = demand(server, attributes, query, sort);
+    let (found, seat) = server.flow_control.enter(attributes, demand).await;
+    *classified = found;
+    seat
 }
 
 /// How much work a request is.
@@ -170,6 +218,48 @@ fn demand(server: &ApiServer, attributes: &Attributes, query: &Query, sort: Sort
             Demand::Write { watchers: server.metrics.watchers(group, resource) }
         }
         _ => Demand::One,
+    }
+}
+
+/// Finds out who asks, and begins what the audit log tells of it.
+async fn log_who(
+    server: &ApiServer,
+    caller: &Caller,
+    info: &RequestInfo,
+    head: &Head,
+    sort: Sort,
+    trail: &mut Option<Trail>,
+) -> Result<User, Status> {
+    let identified = identify(server, caller, &head.headers);
+    let Some(audit) = &server.audit else { return identified };
+    let Head { uri, headers, audit_id, received, .. } = head;
+    let long_running = sort == Sort::LongRunning;
+    let heard = Heard { caller, info, uri, headers, audit_id, received: *received, long_running };
+    match identified {
+        Ok(user) => {
+            *trail = Trail::begin(audit, &server.clock, &user, heard);
+            if let Some(trail) = trail {
+                trail.received().await;
+            }
+            Ok(user)
+        }
+        Err(status) => {
+            if let Some(trail) = Trail::begin(audit, &server.clock, &User::default(), heard) {
+                trail.refused(if headers.contains_key(header::AUTHORIZATION) { "bearer" } else { "x509" }).await;
+            }
+            Err(status)
+        }
+    }
+}
+
+fn authorize(server: &ApiServer, attributes: &Attributes, trail: &mut Option<Trail>) -> Result<(), Status> {
+    let decision = server.authorizer.authorize(attributes);
+    if let Some(trail) = trail {
+        trail.decided(&decision);
+    }
+    match decision {
+        Decision::Allowed { .. } => Ok(()),
+        Decision::Denied { reason } => Err(forbidden(attributes, &reason)),
     }
 }
 
@@ -329,7 +419,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_a_500() {
-        let status = guarded(async { panic!("boom") }).await.unwrap_err();
+        let mut panic = None;
+        let status = guarded(async { panic!("boom") }, &mut panic).await.unwrap_err();
+        assert_eq!(panic.as_deref(), Some("boom"));
         assert_eq!((status.code, &*status.reason), (500, "InternalError"));
     }
 }

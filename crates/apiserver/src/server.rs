@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Audit;
 use crate::caller::Caller;
 use crate::discovery::Discovery;
 use crate::flow_control::{Configuration, FlowControl, Limits};
@@ -60,11 +61,17 @@ pub struct ApiServer {
     pub(crate) metrics: Metrics,
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
+    pub(crate) audit: Option<Arc<Audit>>,
 }
 
 impl ApiServer {
-    /// Puts a server together; nothing is listened on yet.
+    /// Puts a server together that keeps no audit log; nothing is listened on yet.
     pub fn new(options: Options) -> Arc<Self> {
+        Self::audited(options, None)
+    }
+
+    /// Puts a server together that tells `audit` of its requests.
+    pub fn audited(options: Options, audit: Option<Arc<Audit>>) -> Arc<Self> {
         let Options {
             registry,
             authenticator,
@@ -94,6 +101,7 @@ impl ApiServer {
             limits,
             discovery,
             openapi,
+            audit,
         })
     }
 

@@ -15,15 +15,15 @@ pub(crate) async fn run(options: Agent) -> Result<()> {
     let layout = Layout::create(&options.data.data_dir)?;
     let _lock = layout.lock()?;
     let name = node::name(&options.node);
-    let member = Member::join(&options, &layout, &name, &outside).await?;
-    let client = member.client().await?;
+    let mut parts = Parts::new();
+    let member = Member::join(&options, &layout, &name, &outside, &mut parts).await?;
+    let client = member.client();
     // A cluster without a registry of its own, or one that does not let nodes read it, still runs images from everywhere else.
     let registry = oci::pull_from(&client).await.context("failed to ask for the cluster's registry");
     let registry = registry.unwrap_or_else(|error| {
         tracing::warn!(error = %format_args!("{error:#}"), "going on without the cluster's registry");
         None
     });
-    let mut parts = Parts::new();
     let membership =
         Membership { proxy: client.clone(), client, serving: Serving::Requested(Box::new(member)), registry };
     node::start(&options.node, &layout, membership, outside, &mut parts).await?;

@@ -8,6 +8,7 @@ mod outside;
 mod version;
 
 mod agent;
+mod certificates;
 mod cluster;
 mod demo;
 mod join;

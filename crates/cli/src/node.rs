@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use sampan_access::Authority;
-use sampan_access::pki::{self, Clients, Identity, ServerCertificate, Subject};
+use sampan_access::pki::{self, Clients, LiveCertificate, Subject};
 use sampan_client::Client;
 use sampan_network::{LoopbackNetwork, Proxy, proxy};
 use sampan_node::{Agent, Api, Config, LogLimits};
@@ -16,6 +16,7 @@ use sampan_wasm::{Mirror, WasmRuntime};
 
 use crate::addresses::NodeRange;
 use crate::arguments;
+use crate::certificates;
 use crate::layout::Layout;
 use crate::oci;
 use crate::outside::{Outside, capacity, host_dns, host_name, system};
@@ -46,18 +47,22 @@ impl Serving {
         Self::Authority(authority.clone())
     }
 
-    async fn identity(
+    /// The certificate, kept renewed, and whom the node's clients are vouched for by.
+    async fn certificate(
         &self,
         name: &str,
         address: IpAddr,
-    ) -> Result<(Identity, rustls::pki_types::CertificateDer<'static>)> {
+        outside: &Outside,
+        parts: &mut Parts,
+    ) -> Result<(Arc<LiveCertificate>, rustls::pki_types::CertificateDer<'static>)> {
         let names = [name.to_owned(), address.to_string()];
         match self {
             Self::Authority(authority) => {
-                let identity = authority.keep("node-server", &Subject::node_server(name, &names))?;
-                Ok((identity, authority.certificate().clone()))
+                let subject = Subject::node_server(name, &names);
+                let shown = certificates::keep_shown(parts, authority, outside, ("node-server", subject))?;
+                Ok((shown, authority.certificate().clone()))
             }
-            Self::Requested(member) => member.serving_identity(name, &names).await,
+            Self::Requested(member) => member.serving(&names, parts).await,
         }
     }
 }
@@ -93,9 +98,8 @@ pub(crate) async fn start(
     let network = LoopbackNetwork::open(layout.pod_addresses(), range.base);
     let network = network
         .with_context(|| format!("failed to read the pods' addresses below {}", layout.pod_addresses().display()))?;
-    let (identity, authority) = membership.serving.identity(&name, address).await?;
-    let tls =
-        pki::server_config(ServerCertificate::new(&identity)?, &Clients::May(vec![authority]), outside.clock.clone())?;
+    let (certificate, authority) = membership.serving.certificate(&name, address, &outside, parts).await?;
+    let tls = pki::server_config(certificate, &Clients::May(vec![authority]), outside.clock.clone())?;
     let api = Api {
         listener: tokio::net::TcpListener::from_std(range.listener)?,
         tls,

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use sampan_access::pki::{self, Clients, ServerCertificate, Subject};
+use sampan_access::pki::{self, Clients, Identity, LiveCertificate, Subject};
 use sampan_access::{Authenticator, Authority, Authorizer, Chain, admission, kubeconfig, token};
 use sampan_api::request::User;
 use sampan_apiserver::{ApiServer, Limits, Version};
@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 
 use crate::addresses::ServiceRange;
 use crate::arguments;
+use crate::certificates;
 use crate::layout::{Layout, Lock, write_atomically};
 use crate::oci::EmbeddedRegistry;
 use crate::outside::{Outside, host_name};
@@ -58,14 +59,16 @@ impl Server {
         let range = ServiceRange::claim(&layout, port)?;
         let store = store::open(&options.store, &layout, &outside).await?;
         let registry = open_registry(store, &range, &outside).await?;
-        let api = assemble(registry.clone(), &authority, &outside)?;
+        let to_nodes = ("apiserver-kubelet-client", Subject::kubelet_api_client());
+        let to_nodes = certificates::keep_shown(parts, &authority, &outside, to_nodes)?;
+        let api = assemble(registry.clone(), &authority, to_nodes, &outside)?;
         let url = format!("https://127.0.0.1:{port}");
         let oci = EmbeddedRegistry::bind(&layout, registry_port(options, port), outside.entropy.as_ref()).await?;
         let server = Self { layout, authority, url, oci, registry, api, outside, _lock: lock, _range: range };
         server.serve(listener, parts)?;
         bootstrap::run(&server, (server._range.kubernetes(), port)).await?;
         server.start_parts(parts)?;
-        server.write_kubeconfig()?;
+        server.keep_kubeconfig(parts)?;
         Ok(server)
     }
 
@@ -92,8 +95,8 @@ impl Server {
 
     fn serve(&self, listener: TcpListener, parts: &mut Parts) -> Result<()> {
         let names = [host_name(), self._range.kubernetes().to_string()];
-        let identity = self.authority.keep("apiserver", &Subject::api_server(&names))?;
-        let certificate = ServerCertificate::new(&identity)?;
+        let subject = ("apiserver", Subject::api_server(&names));
+        let certificate = certificates::keep_shown(parts, &self.authority, &self.outside, subject)?;
         let clients = Clients::May(vec![self.authority.certificate().clone()]);
         let tls = pki::server_config(certificate, &clients, self.outside.clock.clone())?;
         let (api, stop) = (self.api.clone(), parts.stop());
@@ -125,15 +128,17 @@ impl Server {
         published.context("failed to publish the service default/kubernetes")
     }
 
-    fn write_kubeconfig(&self) -> Result<()> {
-        let admin = self.authority.keep("admin", &Subject::admin())?;
-        let text = kubeconfig::Kubeconfig {
-            name: "sampan",
-            server: &self.url,
-            authority_pem: self.authority.certificate_pem(),
-            credentials: kubeconfig::Credentials::Certificate(&admin),
+    /// Leaves the administrator's kubeconfig in the data directory, and another one there before its certificate ends.
+    fn keep_kubeconfig(&self, parts: &mut Parts) -> Result<()> {
+        let (url, authority_pem) = (self.url.clone(), self.authority.certificate_pem().to_owned());
+        let path = self.layout.kubeconfig();
+        let write = move |admin: &Identity| {
+            let credentials = kubeconfig::Credentials::Certificate(admin);
+            let text =
+                kubeconfig::Kubeconfig { name: "sampan", server: &url, authority_pem: &authority_pem, credentials };
+            write_atomically(&path, text.to_yaml().as_bytes(), 0o600)
         };
-        write_atomically(&self.layout.kubeconfig(), text.to_yaml().as_bytes(), 0o600)
+        certificates::keep_issued(parts, &self.authority, &self.outside, ("admin", Subject::admin()), write)
     }
 }
 
@@ -163,7 +168,12 @@ async fn open_registry(store: Arc<dyn Store>, range: &ServiceRange, outside: &Ou
     Registry::open(store, options).await.context("failed to load the cluster's objects")
 }
 
-fn assemble(registry: Arc<Registry>, authority: &Arc<Authority>, outside: &Outside) -> Result<Arc<ApiServer>> {
+fn assemble(
+    registry: Arc<Registry>,
+    authority: &Arc<Authority>,
+    to_nodes: Arc<LiveCertificate>,
+    outside: &Outside,
+) -> Result<Arc<ApiServer>> {
     let (clock, entropy) = (outside.clock.clone(), outside.entropy.clone());
     let tokens = token::Issuer::new(
         authority.token_key(),
@@ -182,14 +192,13 @@ fn assemble(registry: Arc<Registry>, authority: &Arc<Authority>, outside: &Outsi
         writer: registry.clone(),
     };
     let roots = vec![authority.certificate().clone()];
-    let to_nodes = authority.keep("apiserver-kubelet-client", &Subject::kubelet_api_client())?;
     let options = sampan_apiserver::Options {
         authenticator: Arc::new(Authenticator::new(roots.clone(), tokens.clone(), registry.clone(), clock.clone())),
         authorizer,
         admission: Arc::new(Chain::new(admission)),
         tokens,
         version: Version { git_version: version::kubelet(), ..Version::default() },
-        node_client: Some(Arc::new(pki::client_config(&roots, Some(&to_nodes), clock.clone())?)),
+        node_client: Some(Arc::new(pki::live_client_config(&roots, to_nodes, clock.clone())?)),
         limits: Limits::default(),
         registry,
         clock,

@@ -6,6 +6,7 @@
 //! - an acknowledged write is not lost, and no number of history is given to two writes;
 //! - commit order is revision order, in one process and in many that share a database;
 //! - a watch has no gap, no repeat and no reordering, and says so when it cannot keep that;
+//! - what is sealed ([`SealedStore`]) is nowhere plain below the store, and opens for the object it was sealed for alone;
 //! - an idle store and an idle cache do nothing.
 
 pub mod cache;
@@ -18,6 +19,7 @@ mod memory;
 mod pending;
 mod postgres;
 mod record;
+mod seal;
 mod sqlite;
 mod store;
 pub mod testing;
@@ -28,5 +30,6 @@ pub use key::{Key, Revision};
 pub use memory::MemoryStore;
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use record::{Batch, Change, Durability, Load, MAX_OBJECT_SIZE, Op, Page, Record, Write};
+pub use seal::{Cipher, KeyError, Provider, Resources, Rule, SealKey, SealedStore, Sealing};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::Store;

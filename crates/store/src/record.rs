@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use crate::{Error, Key, Revision};
+use crate::{Error, Key, Revision, seal};
 
 /// The largest object in bytes, as etcd's default request limit which Kubernetes users know.
 pub const MAX_OBJECT_SIZE: usize = 1_572_864;
@@ -55,10 +55,10 @@ impl Write {
         }
     }
 
-    /// The number of bytes the write carries.
+    /// The number of bytes the write carries, as its author counts: what sealing has added is not among them.
     pub fn size(&self) -> usize {
         match self {
-            Write::Create { data, .. } | Write::Update { data, .. } => data.len(),
+            Write::Create { data, .. } | Write::Update { data, .. } => data.len() - seal::overhead(data),
             Write::Delete { .. } => 0,
         }
     }

@@ -23,6 +23,8 @@ mod lost;
 mod model;
 #[path = "stores/postgres.rs"]
 mod postgres;
+#[path = "stores/seal.rs"]
+mod seal;
 #[path = "stores/semantics.rs"]
 mod semantics;
 #[path = "stores/sequential.rs"]

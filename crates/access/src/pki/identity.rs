@@ -80,14 +80,13 @@ impl Identity {
         self.validity.not_after
     }
 
+    pub(super) fn validity(&self) -> Validity {
+        self.validity
+    }
+
     /// Whether it should be replaced: less than a third of its life is left.
     pub fn needs_renewal(&self, now: Timestamp) -> bool {
         self.validity.needs_renewal(now)
-    }
-
-    /// When to replace it: a timer set to this moment needs no polling.
-    pub fn renewal_due(&self) -> Timestamp {
-        self.validity.renewal_due()
     }
 }
 

@@ -4,18 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
-use rustls::client::WebPkiServerVerifier;
+use rustls::client::{Resumption, WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
-use rustls::sign::CertifiedKey;
+use rustls::server::WebPkiClientVerifier;
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use sampan_meta::Clock;
 
-use super::{Error, Identity};
+use super::{Error, Identity, LiveCertificate};
 
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
@@ -44,42 +42,9 @@ pub enum Clients {
     Must(Vec<CertificateDer<'static>>),
 }
 
-/// The certificate a server shows; it can be replaced while the server runs, and open connections do not notice.
-pub struct ServerCertificate(RwLock<Arc<CertifiedKey>>);
-
-impl ServerCertificate {
-    /// Begins with this one.
-    pub fn new(identity: &Identity) -> Result<Arc<Self>, Error> {
-        Ok(Arc::new(Self(RwLock::new(certified(identity)?))))
-    }
-
-    /// Shows another one from the next handshake on.
-    pub fn replace(&self, identity: &Identity) -> Result<(), Error> {
-        *self.0.write() = certified(identity)?;
-        Ok(())
-    }
-}
-
-impl fmt::Debug for ServerCertificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerCertificate").finish_non_exhaustive()
-    }
-}
-
-impl ResolvesServerCert for ServerCertificate {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.read().clone())
-    }
-}
-
-fn certified(identity: &Identity) -> Result<Arc<CertifiedKey>, Error> {
-    let key = CertifiedKey::from_der(identity.chain().to_vec(), identity.key(), &provider()).map_err(Error::Tls)?;
-    Ok(Arc::new(key))
-}
-
 /// How a server speaks TLS: h2 and http/1.1, TLS 1.3.
 pub fn server_config(
-    certificate: Arc<ServerCertificate>,
+    certificate: Arc<LiveCertificate>,
     clients: &Clients,
     clock: Arc<dyn Clock>,
 ) -> Result<Arc<ServerConfig>, Error> {
@@ -110,14 +75,32 @@ pub fn client_config(
     identity: Option<&Identity>,
     clock: Arc<dyn Clock>,
 ) -> Result<ClientConfig, Error> {
+    match identity {
+        None => Ok(client_builder(authority, clock)?.with_no_client_auth()),
+        Some(identity) => live_client_config(authority, LiveCertificate::new(identity)?, clock),
+    }
+}
+
+/// The same for a client whose certificate is replaced while it runs.
+pub fn live_client_config(
+    authority: &[CertificateDer<'static>],
+    certificate: Arc<LiveCertificate>,
+    clock: Arc<dyn Clock>,
+) -> Result<ClientConfig, Error> {
+    let mut config = client_builder(authority, clock)?.with_client_cert_resolver(certificate);
+    // A resumed session stands for the certificate it began with, which may be the replaced one.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+fn client_builder(
+    authority: &[CertificateDer<'static>],
+    clock: Arc<dyn Clock>,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Error> {
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(authority)?), provider()).build();
     let verifier = verifier.map_err(|error| Error::Tls(rustls::Error::General(error.to_string())))?;
     let builder = ClientConfig::builder_with_details(provider(), Arc::new(Time(clock)));
-    let builder = builder.with_protocol_versions(&[&TLS13]).map_err(Error::Tls)?.with_webpki_verifier(verifier);
-    match identity {
-        None => Ok(builder.with_no_client_auth()),
-        Some(identity) => builder.with_client_auth_cert(identity.chain().to_vec(), identity.key()).map_err(Error::Tls),
-    }
+    Ok(builder.with_protocol_versions(&[&TLS13]).map_err(Error::Tls)?.with_webpki_verifier(verifier))
 }
 
 /// The clock as rustls asks for it.

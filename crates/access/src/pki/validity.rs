@@ -35,12 +35,6 @@ impl Validity {
         left.as_secs().saturating_mul(3) < life.as_secs()
     }
 
-    /// When [`Validity::needs_renewal`] becomes true.
-    pub(super) fn renewal_due(self) -> Timestamp {
-        let third = self.not_after.duration_since(self.not_before) / 3;
-        self.not_after.checked_sub(third).unwrap_or(self.not_before)
-    }
-
     pub(super) fn write(self, params: &mut CertificateParams) {
         // The time crate is named by rcgen's interface alone; counting from 1970 keeps it out of this crate.
         let epoch = rcgen::date_time_ymd(1970, 1, 1);

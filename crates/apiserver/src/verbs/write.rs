@@ -114,7 +114,9 @@ async fn decoded(
     let bytes = body_of(call, body).await?;
     let sent = SentAs::of(call, resource);
     let expected = Expected { api_version: &sent.api_version, kind: sent.kind, type_name: &sent.type_name };
-    decode::object(&bytes, sent_as, expected, validation, &mut call.warnings)
+    let object = decode::object(&bytes, sent_as, expected, validation, &mut call.warnings)?;
+    call.target.is(&object);
+    Ok(object)
 }
 
 /// The type a body has: the resource's, or the one its subresource takes (`Scale`, `Binding`, `Eviction`).

@@ -8,7 +8,7 @@ use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use sampan_access::{Authenticator, Authority, Authorizer, Chain, admission, bootstrap, token};
 use sampan_api::request::{Admission, AdmissionRequest, Lister, MASTERS, User};
-use sampan_apiserver::{ApiServer, Body, Limits, Options, Version};
+use sampan_apiserver::{ApiServer, Audit, Body, Limits, Options, Version};
 use sampan_meta::{Clock, Entropy, SeededEntropy, Status};
 use sampan_registry::Registry;
 use sampan_store::{MemoryStore, Store};
@@ -38,12 +38,13 @@ pub struct Setup {
     pub store: Arc<dyn Store>,
     pub limits: Limits,
     pub cache: sampan_store::cache::Options,
+    pub audit: Option<Arc<Audit>>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let store = Arc::new(MemoryStore::new(Arc::new(WallClock)));
-        Self { store, limits: Limits::default(), cache: Default::default() }
+        Self { store, limits: Limits::default(), cache: Default::default(), audit: None }
     }
 }
 
@@ -79,7 +80,7 @@ impl Cluster {
     }
 
     pub async fn with(setup: Setup) -> Self {
-        let Setup { store, limits, cache } = setup;
+        let Setup { store, limits, cache, audit } = setup;
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(7));
         let directory = tempfile::tempdir().unwrap();
@@ -115,7 +116,7 @@ impl Cluster {
             writer: registry.clone(),
         });
         let node_client = sampan_access::pki::client_config(&roots, None, Arc::clone(&clock)).unwrap();
-        let server = ApiServer::new(Options {
+        let options = Options {
             registry: registry.clone(),
             authenticator: Arc::new(authenticator),
             authorizer,
@@ -126,7 +127,8 @@ impl Cluster {
             version: Version::default(),
             node_client: Some(Arc::new(node_client)),
             limits,
-        });
+        };
+        let server = ApiServer::audited(options, audit);
         Self { server, registry, authority, clock, _directory: directory }
     }
 

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use sampan_access::pki::{Clients, Purpose, ServerCertificate, Subject, server_config};
+use sampan_access::pki::{Clients, LiveCertificate, Purpose, Subject, server_config};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -24,7 +24,7 @@ async fn serve_node(cluster: &Cluster, lines: Option<Lines>) -> u16 {
         Subject { alternative_names: vec!["127.0.0.1".into()], purpose: Purpose::Server, ..Subject::node("n1") };
     let identity = cluster.authority.issue(&subject).unwrap();
     let config =
-        server_config(ServerCertificate::new(&identity).unwrap(), &Clients::NotAsked, Arc::clone(&cluster.clock))
+        server_config(LiveCertificate::new(&identity).unwrap(), &Clients::NotAsked, Arc::clone(&cluster.clock))
             .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

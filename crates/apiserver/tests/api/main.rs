@@ -11,6 +11,7 @@ mod access;
 mod admission;
 mod apply;
 mod apply_upgrade;
+mod audit;
 mod create;
 mod discovery;
 mod encodings;

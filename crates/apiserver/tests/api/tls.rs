@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
-use sampan_access::pki::{Clients, Identity, ServerCertificate, Subject, client_config, server_config};
+use sampan_access::pki::{Clients, Identity, LiveCertificate, Subject, client_config, server_config};
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -31,7 +31,10 @@ pub struct Listening {
 
 impl Listening {
     pub async fn start() -> Self {
-        let cluster = Cluster::start().await;
+        Self::over(Cluster::start().await).await
+    }
+
+    pub async fn over(cluster: Cluster) -> Self {
         let subject = Subject {
             alternative_names: vec!["127.0.0.1".into(), "localhost".into()],
             ..Subject::client("kube-apiserver", &[])
@@ -39,7 +42,7 @@ impl Listening {
         let subject = Subject { purpose: sampan_access::pki::Purpose::Server, ..subject };
         let identity = cluster.authority.issue(&subject).unwrap();
         let clients = Clients::May(vec![cluster.authority.certificate().clone()]);
-        let certificate = ServerCertificate::new(&identity).unwrap();
+        let certificate = LiveCertificate::new(&identity).unwrap();
         let config = server_config(certificate, &clients, Arc::clone(&cluster.clock)).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -47,6 +50,15 @@ impl Listening {
         let (server, stop) = (Arc::clone(&cluster.server), shutdown.clone());
         let serving = tokio::spawn(async move { server.serve(listener, config, stop).await });
         Self { cluster, address, shutdown, serving }
+    }
+
+    /// The code of an answer to somebody without a certificate.
+    pub async fn get(&self, path: &str, authorization: Option<&str>) -> u16 {
+        let mut request = get(path);
+        if let Some(authorization) = authorization {
+            request.headers_mut().insert("authorization", authorization.parse().unwrap());
+        }
+        self.ask(None, "http/1.1", request).await.status().as_u16()
     }
 
     async fn connect(&self, identity: Option<&Identity>, protocol: &str) -> TlsStream<TcpStream> {

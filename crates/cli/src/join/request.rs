@@ -55,7 +55,12 @@ pub(super) async fn certificate(
     let api: Api<CertificateSigningRequest> = Api::all(client.clone());
     let created = api.create(&PostParams::default(), &serde_json::from_value(request)?).await;
     created
-        .with_context(|| Hint("the token may have expired; make a new one with: sampan token create".into()))
+        .with_context(|| {
+            Hint(
+                "the token, or the node's certificate, may have expired; make a new token with: sampan token create"
+                    .into(),
+            )
+        })
         .with_context(|| format!("the server refused to take node {node}'s request for a certificate"))?;
     let signed = tokio::time::timeout(PATIENCE, signed(&api, &name)).await;
     let signed = signed.with_context(|| {

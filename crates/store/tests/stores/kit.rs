@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use sampan_meta::ManualClock;
+use sampan_meta::{ManualClock, SeededEntropy};
 use sampan_store::testing::postgres::PostgresServer;
 use sampan_store::{
-    Batch, Change, Durability, Error, Key, MemoryStore, PostgresOptions, PostgresStore, Revision, SqliteOptions,
-    SqliteStore, Store, Write,
+    Batch, Change, Cipher, Durability, Error, Key, MemoryStore, PostgresOptions, PostgresStore, Provider, Resources,
+    Revision, Rule, SealKey, SealedStore, Sealing, SqliteOptions, SqliteStore, Store, Write,
 };
 use tempfile::TempDir;
 
@@ -21,6 +21,8 @@ pub(crate) const START: i64 = 1_767_323_045;
 pub(crate) enum Kind {
     Memory,
     Sqlite,
+    /// Everything sealed, over SQLite.
+    Sealed,
     Postgres,
 }
 
@@ -36,7 +38,7 @@ impl Place {
     pub(crate) fn new(kind: Kind) -> Self {
         let url = match kind {
             Kind::Postgres => PostgresServer::shared().and_then(|server| server.create_database()).unwrap(),
-            Kind::Memory | Kind::Sqlite => String::new(),
+            Kind::Memory | Kind::Sqlite | Kind::Sealed => String::new(),
         };
         Place { kind, clock: Arc::default(), directory: tempfile::tempdir().unwrap(), url }
     }
@@ -58,6 +60,11 @@ impl Place {
         match self.kind {
             Kind::Memory => Arc::new(MemoryStore::new(self.clock.clone())),
             Kind::Sqlite => Arc::new(SqliteStore::open(&self.file(), self.sqlite_options()).unwrap()),
+            Kind::Sealed => {
+                let below = Arc::new(SqliteStore::open(&self.file(), self.sqlite_options()).unwrap());
+                let entropy = Arc::new(SeededEntropy::new(1));
+                Arc::new(SealedStore::new(below, sealing(Resources::All, &[1]), entropy))
+            }
             Kind::Postgres => {
                 let options = PostgresOptions::new(self.clock.clone());
                 Arc::new(PostgresStore::connect(&self.url, options).await.unwrap())
@@ -71,6 +78,7 @@ macro_rules! on_every_store {
     ($($case:ident),* $(,)?) => {
         on_every_store!(@memory, Memory, $($case),*);
         on_every_store!(@sqlite, Sqlite, $($case),*);
+        on_every_store!(@sealed, Sealed, $($case),*);
         on_every_store!(@postgres, Postgres, $($case),*);
     };
     (@$module:ident, $kind:ident, $($case:ident),*) => {
@@ -83,6 +91,13 @@ macro_rules! on_every_store {
             )*
         }
     };
+}
+
+/// Some resources sealed by the first of these keys and opened by all.
+pub(crate) fn sealing(resources: Resources, keys: &[u8]) -> Sealing {
+    let key = |n: &u8| Provider::Key(Arc::new(SealKey::new(format!("key{n}"), Cipher::Aes256Gcm, &[*n; 32]).unwrap()));
+    let rule = Rule { resources: vec![resources], providers: keys.iter().map(key).collect() };
+    Sealing::new(vec![rule], vec![Resources::One("/events".into())], "DIR/encryption.yaml")
 }
 
 pub(crate) fn key(name: &str) -> Key {

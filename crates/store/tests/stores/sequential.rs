@@ -168,4 +168,5 @@ macro_rules! sequential {
 
 sequential!(the_memory_store_answers_as_the_model_does, Memory, 200);
 sequential!(the_sqlite_store_answers_as_the_model_does, Sqlite, 40);
+sequential!(a_sealed_store_answers_as_the_model_does, Sealed, 40);
 sequential!(the_postgres_store_answers_as_the_model_does, Postgres, 15);

@@ -8,9 +8,9 @@ use super::*;
 /// What the server learned of the client, or why there is no connection.
 type Outcome = Result<Vec<CertificateDer<'static>>, String>;
 
-fn exchange(server: Arc<ServerConfig>, client: ClientConfig, name: &str) -> Outcome {
+fn exchange(server: Arc<ServerConfig>, client: impl Into<Arc<ClientConfig>>, name: &str) -> Outcome {
     let name = ServerName::try_from(name.to_owned()).unwrap();
-    let mut client = ClientConnection::new(Arc::new(client), name).unwrap();
+    let mut client = ClientConnection::new(client.into(), name).unwrap();
     let mut server = ServerConnection::new(server).unwrap();
     while client.is_handshaking() || server.is_handshaking() || client.wants_write() || server.wants_write() {
         transfer(|bytes| client.write_tls(bytes).map(|_| ()), |mut bytes| server.read_tls(&mut bytes).map(|_| ()));
@@ -35,7 +35,7 @@ fn transfer(
 }
 
 fn serve(fixture: &Fixture, server: &Identity, clients: &Clients) -> Arc<ServerConfig> {
-    server_config(ServerCertificate::new(server).unwrap(), clients, fixture.clock.clone()).unwrap()
+    server_config(LiveCertificate::new(server).unwrap(), clients, fixture.clock.clone()).unwrap()
 }
 
 pub(super) fn connect(
@@ -131,13 +131,29 @@ fn a_server_shows_its_new_certificate_from_the_next_handshake_on() {
     let authority = fixture.open();
     let (first, second) = (authority.issue(&Subject::api_server(&[])).unwrap(), Fixture::new().open());
     let second = second.issue(&Subject::api_server(&[])).unwrap();
-    let shown = ServerCertificate::new(&second).unwrap();
+    let shown = LiveCertificate::new(&second).unwrap();
     let config = server_config(shown.clone(), &Clients::NotAsked, fixture.clock.clone()).unwrap();
     let roots = [authority.certificate().clone()];
     let attempt = || exchange(config.clone(), client_config(&roots, None, fixture.clock.clone()).unwrap(), "localhost");
     assert!(attempt().is_err());
     shown.replace(&first).unwrap();
     assert!(attempt().is_ok());
+}
+
+#[test]
+fn a_client_shows_its_new_certificate_from_the_next_handshake_on() {
+    let fixture = Fixture::new();
+    let authority = fixture.open();
+    let server = authority.issue(&Subject::api_server(&[])).unwrap();
+    let roots = [authority.certificate().clone()];
+    let server = serve(&fixture, &server, &Clients::Must(roots.to_vec()));
+    let [first, second] = [(); 2].map(|()| authority.issue(&Subject::node("edge-1")).unwrap());
+    let shown = LiveCertificate::new(&first).unwrap();
+    let client = Arc::new(live_client_config(&roots, shown.clone(), fixture.clock.clone()).unwrap());
+    let attempt = || exchange(server.clone(), client.clone(), "localhost").unwrap()[0].clone();
+    assert_eq!([attempt(), attempt()], [first.chain()[0].clone(), first.chain()[0].clone()]);
+    shown.replace(&second).unwrap();
+    assert_eq!(attempt(), second.chain()[0], "no session of before is resumed");
 }
 
 #[test]

@@ -1,0 +1,168 @@
+//! One key, and the bytes it makes of an object.
+//!
+//! `sampan:sealed:v1:KEYID:` + 32 random bytes + ciphertext and tag. Each write has an AEAD key and nonce of its own, derived
+//! (HKDF-SHA256) from the secret and the random bytes: a key never comes near the 2^32 messages that are the limit of random 96-bit
+//! nonces, however long it is in use (upstream's KMS v2 derives keys for the same reason, value/encrypt/aes/aes_extended_nonce.go).
+
+use std::fmt;
+
+use bytes::Bytes;
+use ring::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::{digest, hkdf};
+use sampan_meta::Entropy;
+
+use crate::Key;
+
+const MAGIC: &[u8] = b"sampan:sealed:v1:";
+const ID: usize = 16;
+const SALT: usize = 32;
+const TAG: usize = 16;
+const HEAD: usize = MAGIC.len() + ID + 1;
+/// What sealing adds to an object, in bytes.
+const OVERHEAD: usize = HEAD + SALT + TAG;
+/// A key of AES-128 is the least upstream takes.
+const SHORTEST_SECRET: usize = 16;
+
+const CIPHER_KEY: usize = 32;
+const DERIVED: usize = CIPHER_KEY + aead::NONCE_LEN;
+
+/// How objects are encrypted; both authenticate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cipher {
+    /// AES-256-GCM: the faster one where the processor helps.
+    Aes256Gcm,
+    /// ChaCha20-Poly1305: the faster one where it does not (a Raspberry Pi 4).
+    ChaCha20Poly1305,
+}
+
+impl Cipher {
+    fn algorithm(self) -> &'static aead::Algorithm {
+        match self {
+            Self::Aes256Gcm => &aead::AES_256_GCM,
+            Self::ChaCha20Poly1305 => &aead::CHACHA20_POLY1305,
+        }
+    }
+}
+
+/// Bytes that make no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a secret of {0} bytes is too short, {SHORTEST_SECRET} are the least and 32 the usual")]
+pub struct KeyError(usize);
+
+/// A key that seals and opens.
+pub struct SealKey {
+    name: String,
+    id: String,
+    cipher: Cipher,
+    secret: hkdf::Prk,
+}
+
+impl SealKey {
+    /// A key of a secret. The name is for people; what is sealed names the key by a hash of it, so that another secret under the
+    /// same name is told apart.
+    pub fn new(name: impl Into<String>, cipher: Cipher, secret: &[u8]) -> Result<Self, KeyError> {
+        if secret.len() < SHORTEST_SECRET {
+            return Err(KeyError(secret.len()));
+        }
+        let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, b"sampan seal").extract(secret);
+        Ok(Self { name: name.into(), id: id_of(cipher, secret), cipher, secret: extracted })
+    }
+
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What sealed objects call it: 16 hex digits.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn seal(&self, key: &Key, plain: &[u8], entropy: &dyn Entropy) -> Bytes {
+        let mut salt = [0; SALT];
+        entropy.fill(&mut salt);
+        let mut sealed = Vec::with_capacity(plain.len() + OVERHEAD);
+        sealed.extend_from_slice(MAGIC);
+        sealed.extend_from_slice(self.id.as_bytes());
+        sealed.push(b':');
+        sealed.extend_from_slice(&salt);
+        let begin = sealed.len();
+        sealed.extend_from_slice(plain);
+        let (cipher, nonce) = self.derive(&salt);
+        let tag = cipher.seal_in_place_separate_tag(nonce, authenticated(key), &mut sealed[begin..]);
+        sealed.extend_from_slice(tag.expect("an object is far below the 64 GiB an AEAD takes").as_ref());
+        sealed.into()
+    }
+
+    /// `None`: the bytes are not what was sealed for this object.
+    pub(super) fn open(&self, key: &Key, sealed: &Sealed<'_>) -> Option<Bytes> {
+        let (cipher, nonce) = self.derive(sealed.salt);
+        let mut plain = sealed.body.to_vec();
+        let length = cipher.open_in_place(nonce, authenticated(key), &mut plain).ok()?.len();
+        plain.truncate(length);
+        Some(plain.into())
+    }
+
+    fn derive(&self, salt: &[u8]) -> (LessSafeKey, Nonce) {
+        let mut derived = [0; DERIVED];
+        let info = [b"v1".as_slice(), salt];
+        let expanded = self.secret.expand(&info, Length).and_then(|expanded| expanded.fill(&mut derived));
+        expanded.expect("HKDF gives 255 times 32 bytes");
+        let (key, nonce) = derived.split_at(CIPHER_KEY);
+        let key = UnboundKey::new(self.cipher.algorithm(), key).expect("both ciphers take 32 bytes");
+        (LessSafeKey::new(key), Nonce::try_assume_unique_for_key(nonce).expect("it has a nonce's length"))
+    }
+}
+
+impl fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealKey").field("name", &self.name).field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// How much HKDF is to give.
+struct Length;
+
+impl hkdf::KeyType for Length {
+    fn len(&self) -> usize {
+        DERIVED
+    }
+}
+
+fn id_of(cipher: Cipher, secret: &[u8]) -> String {
+    let label = match cipher {
+        Cipher::Aes256Gcm => b"sampan seal key aes256gcm\0".as_slice(),
+        Cipher::ChaCha20Poly1305 => b"sampan seal key chacha20poly1305\0".as_slice(),
+    };
+    let hash = digest::digest(&digest::SHA256, &[label, secret].concat());
+    hash.as_ref().iter().take(ID / 2).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// No part of a key holds a NUL (the stores see to that), so that different keys never give the same bytes.
+fn authenticated(key: &Key) -> Aad<Vec<u8>> {
+    let Key { resource, namespace, name } = key;
+    Aad::from([resource.as_bytes(), b"\0", namespace.as_bytes(), b"\0", name.as_bytes()].concat())
+}
+
+/// The parts of sealed bytes.
+pub(super) struct Sealed<'a> {
+    pub(super) key_id: &'a str,
+    salt: &'a [u8],
+    body: &'a [u8],
+}
+
+impl<'a> Sealed<'a> {
+    /// `None`: the bytes are plain. No JSON begins as sealed bytes do.
+    pub(super) fn parse(data: &'a [u8]) -> Option<Self> {
+        let rest = data.strip_prefix(MAGIC)?;
+        let (key_id, rest) = rest.split_at_checked(ID)?;
+        let (salt, body) = rest.strip_prefix(b":")?.split_at_checked(SALT)?;
+        let key_id = std::str::from_utf8(key_id).ok().filter(|_| body.len() >= TAG)?;
+        Some(Self { key_id, salt, body })
+    }
+}
+
+/// How many of the bytes are there because they are sealed.
+pub(crate) fn overhead(data: &[u8]) -> usize {
+    if Sealed::parse(data).is_some() { OVERHEAD } else { 0 }
+}
