@@ -52,9 +52,9 @@ fn package() -> PathBuf {
 
 fn metadata(more: &[&str]) -> Result<Value, String> {
     let cargo = env::var_os("CARGO").expect("cargo sets it");
-    let target = env::var("TARGET").expect("cargo sets it");
+    let target = env::var_os("TARGET").expect("cargo sets it");
     let mut command = Command::new(cargo);
-    command.args(["metadata", "--format-version=1", "--locked", "--filter-platform", &target]).args(more);
+    command.args(["metadata", "--format-version=1", "--locked", "--filter-platform"]).arg(target).args(more);
     let output = command.output().map_err(|error| error.to_string())?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());

@@ -2,9 +2,11 @@
 //!
 //! The order follows upstream's `DefaultBuildHandlerChain` (apiserver/pkg/server/config.go).
 
+mod deadline;
+mod seat;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
@@ -22,12 +24,14 @@ use crate::audit::{self, Heard, Trail};
 use crate::body::Body;
 use crate::caller::Caller;
 use crate::decode::RequestBody;
-use crate::flow_control::{Classified, Demand, Seat};
+use crate::flow_control::Classified;
 use crate::metrics::{Asked, InProgress, Sort};
 use crate::path::{self, RequestInfo};
 use crate::query::Query;
 use crate::server::ApiServer;
 use crate::{encode, gzip, impersonate, pretty, reply, verbs};
+use deadline::deadline;
+use seat::seat;
 
 /// One request that may be answered: who asks for what, and with which words.
 pub(crate) struct Call {
@@ -183,44 +187,6 @@ fn counting(body: Body, counted: InProgress) -> Body {
     }))
 }
 
-/// Waits for a place. A watch takes its seat for as long as it begins; logs and proxies take none.
-async fn seat(
-    server: &ApiServer,
-    attributes: &Attributes,
-    query: &Query,
-    sort: Sort,
-    classified: &mut Classified,
-) -> Result<Option<Seat>, Status> {
-    if sort == Sort::LongRunning && attributes.verb != "watch" {
-        return Ok(None);
-    }
-    let demand = demand(server, attributes, query, sort);
-    let (found, seat) = server.flow_control.enter(attributes, demand).await;
-    *classified = found;
-    seat
-}
-
-/// How much work a request is.
-fn demand(server: &ApiServer, attributes: &Attributes, query: &Query, sort: Sort) -> Demand {
-    let Attributes { group, version, resource, verb, name, .. } = attributes;
-    if !attributes.resource_request {
-        return Demand::One;
-    }
-    // A watch that goes on from a version reads nothing first.
-    let from_the_start = || query.flag("sendInitialEvents") || matches!(query.get("resourceVersion"), None | Some("0"));
-    match &**verb {
-        "list" | "watch" | "deletecollection" if name.is_empty() && (verb != "watch" || from_the_start()) => {
-            let found = server.registry.find(group, version, resource);
-            Demand::List { objects: found.map_or(0, |resource| server.registry.count(resource) as u64) }
-        }
-        // A token is stored nowhere, so that no watcher hears of it.
-        _ if sort == Sort::Mutating && attributes.subresource != "token" => {
-            Demand::Write { watchers: server.metrics.watchers(group, resource) }
-        }
-        _ => Demand::One,
-    }
-}
-
 /// Finds out who asks, and begins what the audit log tells of it.
 async fn log_who(
     server: &ApiServer,
@@ -321,42 +287,6 @@ fn sort_of(info: &RequestInfo, query: &Query) -> Sort {
     }
 }
 
-/// How long this request may take: the `timeout` parameter, but never more than the server allows.
-fn deadline(query: &Query, most: Duration, sort: Sort) -> Result<Option<Duration>, Status> {
-    if sort == Sort::LongRunning {
-        return Ok(None);
-    }
-    let Some(text) = query.get("timeout") else { return Ok(Some(most)) };
-    let wanted = duration(text).ok_or_else(|| {
-        Status::bad_request(format!("invalid timeout specified in the request URL: {text:?} is no duration"))
-    })?;
-    Ok(Some(if wanted.is_zero() { most } else { wanted.min(most) }))
-}
-
-/// Reads a Go duration of whole units: `32s`, `1m30s`, `500ms`; a bare number counts seconds.
-fn duration(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Some(Duration::from_secs(seconds.into()));
-    }
-    let (mut total, mut rest) = (Duration::ZERO, text);
-    while !rest.is_empty() {
-        let digits = rest.find(|character: char| !character.is_ascii_digit()).filter(|digits| *digits > 0)?;
-        let count: u32 = rest[..digits].parse().ok()?;
-        let unit_end =
-            rest[digits..].find(|character: char| character.is_ascii_digit()).map_or(rest.len(), |end| digits + end);
-        let unit = match &rest[digits..unit_end] {
-            "ms" => Duration::from_millis(1),
-            "s" => Duration::from_secs(1),
-            "m" => Duration::from_secs(60),
-            "h" => Duration::from_secs(3600),
-            _ => return None,
-        };
-        total = total.checked_add(unit.checked_mul(count)?)?;
-        rest = &rest[unit_end..];
-    }
-    Some(total)
-}
-
 /// The static words of what was asked for; unknown resources count as none, so that clients cannot make new series.
 fn asked_for(info: &RequestInfo, resource: Option<&Resource>, head: &Head) -> Asked {
     let verb = reported_verb(info, head);
@@ -405,17 +335,6 @@ pub(crate) fn bare(code: StatusCode) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_are_read_as_go_writes_them() {
-        assert_eq!(duration("32s"), Some(Duration::from_secs(32)));
-        assert_eq!(duration("1m30s"), Some(Duration::from_secs(90)));
-        assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(duration("3"), Some(Duration::from_secs(3)));
-        for bad in ["", "x", "5x", "s", "1.5s", "99999999999h"] {
-            assert_eq!(duration(bad).filter(|_| !bad.is_empty()), None, "{bad}");
-        }
-    }
 
     #[tokio::test]
     async fn a_panic_is_a_500() {

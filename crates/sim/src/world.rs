@@ -51,6 +51,10 @@ fn without_heartbeats(node: &Value) -> Value {
     conditions.into_iter().flatten().filter_map(Value::as_object_mut).for_each(|condition| {
         condition.remove("lastHeartbeatTime");
     });
+    // Who wrote it, and when, is news only when something else is.
+    if let Some(metadata) = node.pointer_mut("/metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+    }
     node
 }
 

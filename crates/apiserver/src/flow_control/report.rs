@@ -61,7 +61,8 @@ pub(super) fn write(page: &mut Page, configuration: &Configuration, levels: &Lev
 }
 
 fn seats(page: &mut Page, configuration: &Configuration, levels: &Levels) {
-    let limits: [(&str, &str, fn(&super::levels::Level) -> u32); 3] = [
+    type Seats = fn(&super::levels::Level) -> u32;
+    let limits: [(&str, &str, Seats); 3] = [
         ("nominal_limit_seats", "Seats by a level's shares.", |level| level.nominal),
         ("lower_limit_seats", "Seats a level lends to nobody.", |level| level.lower),
         ("upper_limit_seats", "The most seats a level takes.", |level| level.upper),

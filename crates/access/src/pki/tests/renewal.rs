@@ -116,7 +116,7 @@ fn the_moment_is_picked_by_chance_within_its_bounds() {
     let validity = Validity { not_before: now, not_after: now.checked_add(Duration::from_secs(1000)).unwrap() };
     let after = |chance: u32| validity.renewal_moment(chance).duration_since(now).as_secs();
     assert_eq!(
-        [after(0), after(100), after(200), after(201), after(u32::MAX)].map(|s| s >= 700 && s <= 900),
+        [after(0), after(100), after(200), after(201), after(u32::MAX)].map(|s| (700..=900).contains(&s)),
         [true; 5]
     );
     assert_eq!((after(0), after(200), after(201)), (700, 900, 700));
