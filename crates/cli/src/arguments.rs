@@ -32,6 +32,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Token,
     },
+    /// Manage the keys that Secrets are encrypted with in the store
+    Secrets {
+        #[command(subcommand)]
+        command: Secrets,
+    },
     /// A process that runs Wasm guests for the agent
     #[command(hide = true)]
     Sandbox(Rest),
@@ -79,6 +84,35 @@ pub(crate) struct Server {
     /// Where objects are stored: `sqlite` (below the data directory), `memory`, or a URL `postgres://…`
     #[arg(long, env = "SAMPAN_STORE", default_value = "sqlite", value_name = "STORE")]
     pub(crate) store: String,
+    /// Keys to encrypt Secrets (or more) with in the store, an EncryptionConfiguration; `pki/encryption.yaml` of the data directory,
+    /// made at the first start, when not given. Servers that share a store need the same one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) encryption_provider_config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) audit: AuditLog,
+}
+
+/// What is logged of the API's requests. Names and meanings are kube-apiserver's.
+#[derive(Args)]
+pub(crate) struct AuditLog {
+    /// What to log, a Policy of audit.k8s.io/v1; when not given, metadata of everything but the cluster's own routine
+    #[arg(long, alias = "audit-policy", value_name = "FILE")]
+    pub(crate) audit_policy_file: Option<PathBuf>,
+    /// Where to log: a file, `-` for standard output, empty for not at all; `audit/audit.log` of the data directory when not given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audit_log_path: Option<String>,
+    /// Megabytes at which the file is put aside
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    pub(crate) audit_log_maxsize: u64,
+    /// How many files put aside are kept; 0 keeps all
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub(crate) audit_log_maxbackup: usize,
+    /// How many days files put aside are kept; 0 keeps them for ever
+    #[arg(long, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(0..=36_500))]
+    pub(crate) audit_log_maxage: u64,
+    /// What a request does when the log does not keep up: `blocking` waits, `batch` goes on and its line is lost
+    #[arg(long, default_value = "blocking", value_name = "MODE")]
+    pub(crate) audit_log_mode: sampan_apiserver::Mode,
 }
 
 #[derive(Args)]
@@ -175,5 +209,14 @@ pub(crate) enum Token {
         ttl: String,
         #[command(flatten)]
         cluster: Cluster,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Secrets {
+    /// Make a new key; the server encrypts everything with it when it starts next
+    Rotate {
+        #[command(flatten)]
+        data: Data,
     },
 }

@@ -49,6 +49,15 @@ impl Layout {
         self.root.join("pki")
     }
 
+    /// The keys that the store's content is encrypted with.
+    pub(crate) fn encryption(&self) -> PathBuf {
+        self.pki().join("encryption.yaml")
+    }
+
+    pub(crate) fn audit_log(&self) -> PathBuf {
+        self.root.join("audit").join("audit.log")
+    }
+
     pub(crate) fn database(&self) -> PathBuf {
         self.root.join("state.db")
     }

@@ -65,6 +65,9 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Run(options) => run::run(options).await,
         Command::Push(options) => push::run(options).await,
         Command::Token { command } => token::run(command).await,
+        Command::Secrets { command: arguments::Secrets::Rotate { data } } => {
+            server::encryption::rotate(&layout::Layout::create(&data.data_dir)?, &outside::Outside::real())
+        }
         Command::Sandbox(_) | Command::Compile(_) => anyhow::bail!("children are started before any runtime"),
     }
 }

@@ -1,7 +1,9 @@
 //! The server: store, registry, access, API, scheduler, controllers and the embedded OCI registry, each given what it needs.
 
+mod audit;
 mod bootstrap;
 mod controllers;
+pub(crate) mod encryption;
 mod store;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,7 +13,7 @@ use anyhow::{Context, Result};
 use sampan_access::pki::{self, Clients, Identity, LiveCertificate, Subject};
 use sampan_access::{Authenticator, Authority, Authorizer, Chain, admission, kubeconfig, token};
 use sampan_api::request::User;
-use sampan_apiserver::{ApiServer, Limits, Version};
+use sampan_apiserver::{ApiServer, Audit, Limits, Version};
 use sampan_client::Client;
 use sampan_registry::Registry;
 use sampan_store::Store;
@@ -57,18 +59,20 @@ impl Server {
         let listener = listen(options.api_port, "--api-port").await?;
         let port = listener.local_addr()?.port();
         let range = ServiceRange::claim(&layout, port)?;
-        let store = store::open(&options.store, &layout, &outside).await?;
-        let registry = open_registry(store, &range, &outside).await?;
+        let store = store::open(options, &layout, &outside).await?;
+        let registry = open_registry(store.store.clone(), &range, &outside).await?;
         let to_nodes = ("apiserver-kubelet-client", Subject::kubelet_api_client());
         let to_nodes = certificates::keep_shown(parts, &authority, &outside, to_nodes)?;
-        let api = assemble(registry.clone(), &authority, to_nodes, &outside)?;
+        let audit = audit::open(&options.audit, &layout, &outside)?;
+        let api = assemble(registry.clone(), &authority, to_nodes, audit.clone(), &outside)?;
         let url = format!("https://127.0.0.1:{port}");
         let oci = EmbeddedRegistry::bind(&layout, registry_port(options, port), outside.entropy.as_ref()).await?;
         let server = Self { layout, authority, url, oci, registry, api, outside, _lock: lock, _range: range };
-        server.serve(listener, parts)?;
+        server.serve(listener, audit, parts)?;
         bootstrap::run(&server, (server._range.kubernetes(), port)).await?;
         server.start_parts(parts)?;
         server.keep_kubeconfig(parts)?;
+        store.reseal(parts);
         Ok(server)
     }
 
@@ -93,14 +97,20 @@ impl Server {
         println!("  export KUBECONFIG={}", self.layout.kubeconfig().display());
     }
 
-    fn serve(&self, listener: TcpListener, parts: &mut Parts) -> Result<()> {
+    fn serve(&self, listener: TcpListener, audit: Option<Arc<Audit>>, parts: &mut Parts) -> Result<()> {
         let names = [host_name(), self._range.kubernetes().to_string()];
         let subject = ("apiserver", Subject::api_server(&names));
         let certificate = certificates::keep_shown(parts, &self.authority, &self.outside, subject)?;
         let clients = Clients::May(vec![self.authority.certificate().clone()]);
         let tls = pki::server_config(certificate, &clients, self.outside.clock.clone())?;
         let (api, stop) = (self.api.clone(), parts.stop());
-        parts.start("API server", async move { Ok(api.serve(listener, tls, stop).await?) });
+        parts.start("API server", async move {
+            let served = api.serve(listener, tls, stop).await;
+            if let Some(audit) = audit {
+                audit.flush().await;
+            }
+            Ok(served?)
+        });
         Ok(())
     }
 
@@ -172,6 +182,7 @@ fn assemble(
     registry: Arc<Registry>,
     authority: &Arc<Authority>,
     to_nodes: Arc<LiveCertificate>,
+    audit: Option<Arc<Audit>>,
     outside: &Outside,
 ) -> Result<Arc<ApiServer>> {
     let (clock, entropy) = (outside.clock.clone(), outside.entropy.clone());
@@ -204,5 +215,5 @@ fn assemble(
         clock,
         entropy,
     };
-    Ok(ApiServer::new(options))
+    Ok(ApiServer::audited(options, audit))
 }

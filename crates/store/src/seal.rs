@@ -34,13 +34,13 @@ pub struct SealedStore {
     sealing: Sealing,
     entropy: Arc<dyn Entropy>,
     /// What the last loads found sealed otherwise than it would be now.
-    stale: Mutex<BTreeSet<Key>>,
+    stale: Arc<Mutex<BTreeSet<Key>>>,
 }
 
 impl SealedStore {
     /// Seals and opens between the caller and `inner`; `entropy` makes the bytes that differ from write to write.
     pub fn new(inner: Arc<dyn Store>, sealing: Sealing, entropy: Arc<dyn Entropy>) -> Self {
-        Self { inner, sealing, entropy, stale: Mutex::default() }
+        Self { inner, sealing, entropy, stale: Arc::default() }
     }
 
     fn seal(&self, key: &Key, write: Write) -> Write {
@@ -51,18 +51,6 @@ impl SealedStore {
             Write::Update { expect, data, expires } => Write::Update { expect, data: seal(data), expires },
             delete @ Write::Delete { .. } => delete,
         }
-    }
-
-    /// Part of a load. One object that was tampered with is handed on as it lies: whoever decodes it leaves it out, and the others
-    /// go on. A key that is missing is another matter: it would make everything it sealed disappear.
-    fn loaded(&self, mut records: Vec<Record>) -> Result<Vec<Record>, Error> {
-        for record in &mut records {
-            if self.sealing.is_stale(record) {
-                self.stale.lock().insert(record.key.clone());
-            }
-            self.sealing.open_or_leave(&record.key, &mut record.data)?;
-        }
-        Ok(records)
     }
 }
 
@@ -79,6 +67,18 @@ impl Sealing {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Part of a load. One object that was tampered with is handed on as it lies: whoever decodes it leaves it out, and the others
+    /// go on. A key that is missing is another matter: it would make everything it sealed disappear.
+    fn open_part(&self, mut records: Vec<Record>, stale: &Mutex<BTreeSet<Key>>) -> Result<Vec<Record>, Error> {
+        for record in &mut records {
+            if self.is_stale(record) {
+                stale.lock().insert(record.key.clone());
+            }
+            self.open_or_leave(&record.key, &mut record.data)?;
+        }
+        Ok(records)
     }
 
     fn open_batch(&self, mut batch: Batch) -> Result<Batch, Error> {
@@ -121,13 +121,10 @@ impl Store for SealedStore {
 
     fn load(&self) -> BoxFuture<'_, Result<Load, Error>> {
         async move {
-            let Load { revision, epoch, mut records } = self.inner.load().await?;
-            // Opened before it is handed out, so that the stream borrows nothing; the cache reads all of it at once anyway.
-            let mut parts = Vec::new();
-            while let Some(part) = records.next().await {
-                parts.push(self.loaded(part?));
-            }
-            Ok(Load { revision, epoch, records: stream::iter(parts).boxed() })
+            let Load { revision, epoch, records } = self.inner.load().await?;
+            let (sealing, stale) = (self.sealing.clone(), self.stale.clone());
+            let opened = records.map(move |part| part.and_then(|records| sealing.open_part(records, &stale)));
+            Ok(Load { revision, epoch, records: opened.boxed() })
         }
         .boxed()
     }

@@ -28,6 +28,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("kube", &["sampan-client"]),
     ("sqlx", &["sampan-store"]),
     ("rusqlite", &["sampan-store"]),
+    ("ring", &["sampan-store"]),
     ("wasmtime", &["sampan-wasm"]),
     ("wasmtime-wasi", &["sampan-wasm"]),
     ("wasmtime-wasi-http", &["sampan-wasm"]),
