@@ -6,7 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `config`, `bootstrap` | levels and schemas as data, read from objects, and those every cluster begins with |
+//! | `config` | levels and schemas as data, read from objects |
 //! | `matching`, `estimate` | which schema a request falls under, and how many seats it takes |
 //! | `deal`, `queues` | shuffle sharding and fair queues of one level, under a time that is given |
 //! | `levels` | the seats of all levels, and who may borrow whose |
@@ -14,7 +14,6 @@
 //! What differs from upstream: seats are borrowed when they are asked for, not by a plan made every ten seconds, so that nothing runs while
 //! nobody asks; and what a write costs its watchers is charged as seats while it runs, not as seats held after it.
 
-mod bootstrap;
 mod config;
 mod deal;
 mod estimate;
@@ -69,6 +68,8 @@ impl Default for Limits {
 /// Hands out seats to requests.
 pub(crate) struct FlowControl {
     generation: Mutex<Arc<Generation>>,
+    /// The version of the objects that the generation was read from.
+    version: Mutex<u64>,
     seats: u32,
     wait: Duration,
     began: Instant,
@@ -125,11 +126,20 @@ impl FlowControl {
     pub(crate) fn new(limits: &Limits) -> Self {
         let seats = u32::try_from(limits.reads + limits.writes).unwrap_or(u32::MAX);
         let generation = Mutex::new(Generation::new(Configuration::bootstrap(), seats));
-        Self { generation, seats, wait: limits.wait, began: Instant::now() }
+        Self { generation, version: Mutex::new(0), seats, wait: limits.wait, began: Instant::now() }
+    }
+
+    /// Takes the configuration for the requests from now on from objects, if they have changed since.
+    pub(crate) fn follow(&self, version: u64, read: impl FnOnce() -> Configuration) {
+        let mut known = lock(&self.version);
+        if *known != version {
+            self.configure(read());
+            *known = version;
+        }
     }
 
     /// Takes another configuration for the requests from now on.
-    pub(crate) fn configure(&self, configuration: Configuration) {
+    fn configure(&self, configuration: Configuration) {
         *lock(&self.generation) = Generation::new(configuration, self.seats);
     }
 

@@ -6,8 +6,7 @@ use rustls::{ClientConfig, ServerConfig};
 use sampan_access::{Authenticator, Authorizer, token};
 use sampan_api::request::{Admission, User};
 use sampan_meta::{Clock, Entropy};
-use sampan_registry::Registry;
-use serde_json::Value;
+use sampan_registry::{Registry, Resource};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +57,8 @@ pub struct ApiServer {
     pub(crate) nodes: NodeClient,
     pub(crate) limits: Limits,
     pub(crate) flow_control: FlowControl,
+    /// Where priority levels and flow schemas are kept.
+    flow_objects: [Arc<Resource>; 2],
     pub(crate) metrics: Metrics,
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
@@ -86,9 +87,14 @@ impl ApiServer {
         } = options;
         let discovery = Discovery::new(registry.resources());
         let openapi = OpenApi::new(&discovery);
+        let flow_objects = ["prioritylevelconfigurations", "flowschemas"].map(|plural| {
+            let found = registry.find("flowcontrol.apiserver.k8s.io", "v1", plural);
+            Arc::clone(found.expect("the kinds of flow control are built in"))
+        });
         Arc::new(Self {
             nodes: NodeClient::new(node_client),
             flow_control: FlowControl::new(&limits),
+            flow_objects,
             metrics: Metrics::default(),
             registry,
             authenticator,
@@ -110,13 +116,15 @@ impl ApiServer {
         Service::new(Arc::clone(self), Arc::new(Caller::fixed(user)))
     }
 
-    /// Takes priority levels and flow schemas as these objects have them, for the requests from now on.
-    pub fn configure_flow_control<'a>(
-        &self,
-        levels: impl Iterator<Item = &'a Value>,
-        schemas: impl Iterator<Item = &'a Value>,
-    ) {
-        self.flow_control.configure(Configuration::from_objects(levels, schemas));
+    /// Goes by the priority levels and flow schemas as their objects are now. Asked with each request, it costs nothing until they change.
+    pub(crate) fn follow_flow_control(&self) {
+        let [levels, schemas] = &self.flow_objects;
+        // Versions are revisions of one store: a change of either kind is a higher one than all before.
+        let version = self.registry.version(levels).max(self.registry.version(schemas));
+        self.flow_control.follow(version, || {
+            let (levels, schemas) = (self.registry.values(levels), self.registry.values(schemas));
+            Configuration::from_objects(levels.iter(), schemas.iter())
+        });
     }
 
     /// Serves TLS connections until `shutdown`; then ends watches, lets running requests finish (10 s at most) and returns.

@@ -5,6 +5,6 @@ pub(crate) mod flow_schema;
 pub(crate) mod priority_level_configuration;
 mod status;
 
-pub(crate) use bootstrap::objects;
+pub use bootstrap::objects;
 
 const GROUP: (&str, &str) = ("flowcontrol.apiserver.k8s.io", "v1");

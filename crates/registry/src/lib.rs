@@ -58,6 +58,7 @@ mod view;
 pub use builtin::builtin;
 pub use context::{FieldValidation, RequestContext};
 pub use error::OpenError;
+pub use flowcontrol::objects as bootstrap_flow_control;
 pub use managed_fields::keep_reset;
 pub use object::Object;
 pub use options::{DeleteOptions, ListOptions, PatchKind, Preconditions, Propagation, VersionMatch, WatchOptions};

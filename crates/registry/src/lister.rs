@@ -37,7 +37,7 @@ impl Lister for Registry {
     }
 
     fn version(&self, resource: &GroupResource) -> u64 {
-        self.by_group(resource).map_or(0, |resource| self.cache.resource_version(&resource.storage))
+        self.by_group(resource).map_or(0, |resource| Registry::version(self, resource))
     }
 }
 

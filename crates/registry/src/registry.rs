@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use sampan_meta::{Clock, Entropy};
 use sampan_store::{At, Store, WatchCache};
+use serde_json::Value;
 
 use crate::allocator::Ranges;
 use crate::builtin::builtin;
@@ -74,6 +75,17 @@ impl Registry {
     /// How many objects of a resource there are, as far as the cache knows.
     pub fn count(&self, resource: &Resource) -> usize {
         self.cache.snapshot(&resource.storage, &At::Latest).map_or(0, |snapshot| snapshot.len())
+    }
+
+    /// Changes whenever any object of a resource changed: the key of what is compiled from them.
+    pub fn version(&self, resource: &Resource) -> u64 {
+        self.cache.resource_version(&resource.storage)
+    }
+
+    /// The objects of a resource as the cache has them.
+    pub fn values(&self, resource: &Resource) -> Vec<Value> {
+        let Ok(snapshot) = self.cache.snapshot(&resource.storage, &At::Latest) else { return Vec::new() };
+        snapshot.range(None, None).map(|object| object.value()).collect()
     }
 
     /// The watch cache below, for health checks and metrics.

@@ -1,8 +1,8 @@
 //! Priority levels and flow schemas as data, and how they are read from objects (`flowcontrol.apiserver.k8s.io/v1`).
 
+use sampan_registry::bootstrap_flow_control;
 use serde_json::Value;
 
-use super::bootstrap;
 use super::matching::Found;
 
 /// Every level and schema there is.
@@ -102,7 +102,8 @@ pub(super) struct PathRule {
 impl Configuration {
     /// What every cluster begins with.
     pub(crate) fn bootstrap() -> Self {
-        Self::new(bootstrap::levels(), bootstrap::schemas())
+        let (levels, schemas): (Vec<Value>, Vec<Value>) = bootstrap_flow_control().partition(is_level);
+        Self::from_objects(levels.iter(), schemas.iter())
     }
 
     /// Reads the objects of both kinds. Whatever they say, the mandatory levels and schemas are there: `exempt` and `catch-all`. A schema whose
@@ -113,14 +114,14 @@ impl Configuration {
     ) -> Self {
         let mut levels: Vec<PriorityLevel> = levels.map(PriorityLevel::read).collect();
         let mut schemas: Vec<FlowSchema> = schemas.map(FlowSchema::read).collect();
-        for mandatory in bootstrap::levels().into_iter().filter(|level| bootstrap::is_mandatory(&level.name)) {
-            if !levels.iter().any(|level| level.name == mandatory.name) {
-                levels.push(mandatory);
-            }
-        }
-        for mandatory in bootstrap::schemas().into_iter().filter(|schema| bootstrap::is_mandatory(&schema.name)) {
-            if !schemas.iter().any(|schema| schema.name == mandatory.name) {
-                schemas.push(mandatory);
+        for object in bootstrap_flow_control().filter(is_mandatory) {
+            let has = |name: &str| object["metadata"]["name"] == name;
+            if is_level(&object) {
+                if !levels.iter().any(|level| has(&level.name)) {
+                    levels.push(PriorityLevel::read(&object));
+                }
+            } else if !schemas.iter().any(|schema| has(&schema.name)) {
+                schemas.push(FlowSchema::read(&object));
             }
         }
         schemas.retain(|schema| levels.iter().any(|level| level.name == schema.level));
@@ -139,6 +140,15 @@ impl Configuration {
             level_uid: self.levels[found.level].uid.clone(),
         }
     }
+}
+
+fn is_level(object: &Value) -> bool {
+    object["kind"] == "PriorityLevelConfiguration"
+}
+
+/// Whether it is there whatever the objects say.
+fn is_mandatory(object: &Value) -> bool {
+    matches!(object["metadata"]["name"].as_str(), Some("exempt" | "catch-all"))
 }
 
 impl PriorityLevel {

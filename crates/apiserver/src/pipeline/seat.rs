@@ -19,6 +19,7 @@ pub(super) async fn seat(
     if sort == Sort::LongRunning && attributes.verb != "watch" {
         return Ok(None);
     }
+    server.follow_flow_control();
     let demand = demand(server, attributes, query, sort);
     let (found, seat) = server.flow_control.enter(attributes, demand).await;
     *classified = found;

@@ -54,6 +54,27 @@ async fn beyond_its_seats_a_level_answers_429_and_others_go_on() {
 }
 
 #[tokio::test]
+async fn who_goes_first_is_what_the_objects_say_now() {
+    let cluster = Cluster::start().await;
+    let alice = allow_alice(&cluster).await;
+    let under = async || {
+        let answer = cluster.ask_as(&alice, &format!("GET {PATH}")).await;
+        answer.header("x-kubernetes-pf-flowschema-uid").to_owned()
+    };
+    let schemas = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas";
+    let default = cluster.ask(&format!("GET {schemas}/global-default")).await.json();
+    assert_eq!(under().await, default["metadata"]["uid"]);
+    let rules = json!([{"subjects": [{"kind": "User", "user": {"name": "alice"}}],
+        "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"]}]}]);
+    let spec =
+        json!({"priorityLevelConfiguration": {"name": "workload-low"}, "matchingPrecedence": 50, "rules": rules});
+    let own = cluster.create(schemas, json!({"metadata": {"name": "alice"}, "spec": spec})).await;
+    assert_eq!(under().await, own["metadata"]["uid"]);
+    assert_eq!(cluster.ask(&format!("DELETE {schemas}/alice")).await.code, 200);
+    assert_eq!(under().await, default["metadata"]["uid"]);
+}
+
+#[tokio::test]
 async fn a_request_that_takes_too_long_is_a_504() {
     let cluster = Cluster::with_limits(Limits { request: Duration::from_millis(50), ..Limits::default() }).await;
     let request = Request::post(PATH).body(endless()).unwrap();

@@ -97,8 +97,8 @@ const SCHEMAS: [Schema; 11] = [
     ("global-default", "global-default", 9900, "ByUser", EVERYONE, Request::Anything),
 ];
 
-/// All of them, levels first.
-pub(crate) fn objects() -> impl Iterator<Item = Value> {
+/// The PriorityLevelConfigurations and FlowSchemas of a new cluster, levels first.
+pub fn objects() -> impl Iterator<Item = Value> {
     let levels = LEVELS.iter().map(|level| named("PriorityLevelConfiguration", level.0, level_spec(level)));
     let schemas = SCHEMAS.iter().map(|schema| named("FlowSchema", schema.0, schema_spec(schema)));
     [named("PriorityLevelConfiguration", "exempt", exempt())].into_iter().chain(levels).chain(schemas)
