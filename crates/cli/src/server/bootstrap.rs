@@ -32,10 +32,19 @@ fn is_namespace(object: &Value) -> bool {
     object["kind"] == "Namespace"
 }
 
-/// Roles and bindings are brought up to date; everything else is only made when it is not there.
+/// Roles and bindings are brought up to date, and so is what a Secret or ConfigMap says: the registry may have another address at each
+/// start. Everything else is only made when it is not there.
 fn wanted(existing: Option<&Value>, expected: &Value) -> Reconciled {
     let is_policy = expected["apiVersion"].as_str().is_some_and(|version| version.starts_with("rbac."));
-    if existing.is_some() && !is_policy { Reconciled::Unchanged } else { reconcile(existing, expected) }
+    match (existing, expected.get("data")) {
+        (Some(existing), Some(data)) if !is_policy && existing["data"] != *data => {
+            let mut updated = existing.clone();
+            updated["data"] = data.clone();
+            Reconciled::Update(updated)
+        }
+        (Some(_), _) if !is_policy => Reconciled::Unchanged,
+        _ => reconcile(existing, expected),
+    }
 }
 
 async fn ensure(client: &Client, expected: Value) -> Result<()> {
@@ -51,4 +60,26 @@ async fn ensure(client: &Client, expected: Value) -> Result<()> {
         }
     };
     done.with_context(|| format!("failed to set up {stored}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_there_is_left_alone_but_for_what_it_says() {
+        let map =
+            |data: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": data});
+        let mut there = map(json!({"host": "old"}));
+        there["metadata"]["labels"] = json!({"mine": "yes"});
+        assert!(matches!(wanted(Some(&there), &map(json!({"host": "old"}))), Reconciled::Unchanged));
+        let Reconciled::Update(updated) = wanted(Some(&there), &map(json!({"host": "new"}))) else {
+            panic!("no update")
+        };
+        assert_eq!((&updated["data"]["host"], &updated["metadata"]["labels"]["mine"]), (&json!("new"), &json!("yes")));
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}});
+        assert!(matches!(wanted(Some(&there), &namespace), Reconciled::Unchanged));
+        assert!(matches!(wanted(None, &namespace), Reconciled::Create(_)));
+    }
 }
