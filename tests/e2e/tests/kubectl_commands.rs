@@ -155,7 +155,12 @@ fn manifests_are_applied_compared_and_refused() {
     let difference = cluster.kubectl_with_input("diff -f -", &more);
     assert!(!difference.success && difference.stdout.contains("+  replicas: 3"), "{difference:?}");
     assert!(cluster.apply(&more).ok().contains("deployment.apps/web configured"));
-    assert!(cluster.kubectl_with_input("replace -f -", DEPLOYMENT).ok().contains("deployment.apps/web replaced"));
+    // kubectl replaces the version it has just read; the controller's next status may come in between.
+    cluster.until("it is replaced", || {
+        let replaced = cluster.kubectl_with_input("replace -f -", DEPLOYMENT);
+        assert!(replaced.success || replaced.stderr.contains("(Conflict)"), "{replaced:?}");
+        replaced.success.then(|| assert!(replaced.stdout.contains("deployment.apps/web replaced"), "{replaced:?}"))
+    });
 
     let rows = [
         ("{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {contaners: []}}", "unknown field \"spec.contaners\""),
