@@ -9,7 +9,7 @@ use super::memory::Memory;
 use super::network::PodAddress;
 use super::outgoing::Outgoing;
 
-/// Handles one instance may hold on the host: streams, sockets, pollables, bodies.
+/// Handles one instance may hold on the host: files, streams, sockets, pollables, bodies. The one that asks for more traps.
 const MOST_HANDLES: usize = 4096;
 
 /// A store's data.
@@ -32,7 +32,9 @@ impl Guest {
 
     /// For a core module.
     pub(crate) fn module(mut wasi: WasiCtxBuilder, pod: PodAddress, memory: Memory) -> Self {
-        Guest::new(WasiCtx::builder().build(), Some(Box::new(wasi.build_p1())), pod, memory)
+        let mut preview1 = Box::new(wasi.build_p1());
+        preview1.ctx().table.set_max_capacity(MOST_HANDLES);
+        Guest::new(WasiCtx::builder().build(), Some(preview1), pod, memory)
     }
 
     /// WASI 0.1 for a core module.

@@ -53,17 +53,23 @@ impl PodAddress {
         (!self.host && reachable).then(|| SocketAddr::new(self.ip, 0))
     }
 
+    /// The address a datagram socket is bound to before it first sends to `address`. Unlike a connection it hears from anyone who finds
+    /// its port, so the choice is never the kernel's, which would open it on every address of the node; `None` when no address of the
+    /// pod's can reach `address`. From loopback there is no way to the world.
+    pub(crate) fn datagram_source(&self, address: SocketAddr) -> Option<SocketAddr> {
+        (!self.host && same_family(address.ip(), self.ip)).then(|| SocketAddr::new(self.ip, 0))
+    }
+
     /// Whether a guest may use `address` so, after the translations above.
     pub(crate) fn allows(&self, address: SocketAddr, usage: SocketAddrUse) -> bool {
         if self.host {
             return true;
         }
         match usage {
-            SocketAddrUse::TcpListen => address.ip() == self.ip,
+            // No wildcard for datagrams: what is bound there would hear those of other pods and send from any address.
+            SocketAddrUse::TcpListen | SocketAddrUse::UdpBind => address.ip() == self.ip,
             // The wildcard with port 0 is what an implicit bind before a connection shows.
-            SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => {
-                address.ip() == self.ip || (address.ip().is_unspecified() && address.port() == 0)
-            }
+            SocketAddrUse::TcpBind => address.ip() == self.ip || (address.ip().is_unspecified() && address.port() == 0),
             SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend => !is_of_the_node(address.ip()),
             SocketAddrUse::TcpAccept | SocketAddrUse::UdpReceive => true,
         }
@@ -129,10 +135,24 @@ mod tests {
     }
 
     #[test]
+    fn datagrams_leave_from_the_pods_address_or_not_at_all() {
+        let pod = pod("127.70.0.5");
+        assert_eq!(pod.datagram_source(at("127.134.0.1:53")), Some(at("127.70.0.5:0")));
+        assert_eq!(pod.datagram_source(at("192.0.2.1:53")), Some(at("127.70.0.5:0")));
+        assert_eq!(pod.datagram_source(at("[2001:db8::1]:53")), None);
+        assert!(pod.allows(at("127.70.0.5:0"), SocketAddrUse::UdpBind));
+        for other in ["0.0.0.0:0", "[::]:0", "127.70.0.6:0"] {
+            assert!(!pod.allows(at(other), SocketAddrUse::UdpBind), "{other}");
+        }
+    }
+
+    #[test]
     fn host_network_changes_nothing() {
         let pod = PodAddress::new(&NetworkAttachment::Host { ip: "192.0.2.7".parse().unwrap() }).unwrap();
         assert_eq!(pod.bind(at("0.0.0.0:80")), at("0.0.0.0:80"));
         assert_eq!(pod.connect(at("127.0.0.1:80")), at("127.0.0.1:80"));
+        assert_eq!(pod.datagram_source(at("192.0.2.1:53")), None);
+        assert!(pod.allows(at("0.0.0.0:53"), SocketAddrUse::UdpBind));
         assert!(pod.allows(at("127.0.0.1:80"), SocketAddrUse::TcpConnect));
     }
 }

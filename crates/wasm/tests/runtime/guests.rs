@@ -8,6 +8,7 @@ fn command(data: &str, start: &str) -> Vec<u8> {
           (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
           (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
           (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+          (import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
           (import "wasi_snapshot_preview1" "args_sizes_get" (func $args_sizes (param i32 i32) (result i32)))
           (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
           (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ_sizes (param i32 i32) (result i32)))
@@ -98,6 +99,18 @@ pub(crate) fn allocates(bytes: u64) -> Vec<u8> {
     let grow = format!("(if (i32.eq (memory.grow (i32.const {pages})) (i32.const -1)) (then (call $boom)))");
     let fill = format!("(memory.fill (i32.const 1048576) (i32.const 1) (i32.const {bytes}))");
     command("", &format!("{grow} {fill}"))
+}
+
+/// Opens its first mount again and again; an error is its exit code.
+pub(crate) fn opens_files() -> Vec<u8> {
+    let open = "(call $open (i32.const 3) (i32.const 0) (i32.const 1024) (i32.const 1) (i32.const 2) (i64.const 0) (i64.const 0) (i32.const 0)
+        (i32.const 8))";
+    command(
+        ".",
+        &format!(
+            "(local $error i32) (loop $again (br_if $again (i32.eqz (local.tee $error {open})))) (call $exit (local.get $error))"
+        ),
+    )
 }
 
 /// Prints its arguments after the first, then its environment.

@@ -123,6 +123,18 @@ async fn a_full_disk_does_not_stop_a_guest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_guest_runs_out_of_handles_before_its_process_does() {
+    let setting = Setting::new().await;
+    setting.open("files").await;
+    let mount =
+        sampan_runtime::Mount { source: setting.directory.path().to_owned(), target: "/data".into(), read_only: true };
+    setting.run("files", guests::opens_files(), |config| config.mounts = vec![mount]).await;
+    let exit = setting.exit("files").await;
+    assert_eq!(exit.code, 134, "{}", exit.message);
+    assert!(exit.message.contains("resource table has no free keys"), "{}", exit.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_component_answers_for_itself() {
     let setting = Setting::new().await;
     setting.open("probed").await;

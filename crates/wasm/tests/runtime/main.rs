@@ -4,6 +4,8 @@
 
 mod bad_images;
 mod conformity;
+mod datagram_guest;
+mod datagrams_inside;
 mod guests;
 mod inside;
 mod limits;

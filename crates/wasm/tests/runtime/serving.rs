@@ -50,7 +50,11 @@ async fn requests_are_answered_at_once_each_by_a_fresh_instance() {
 async fn instances_are_used_again_where_the_pod_asks_for_it() {
     let setting = Setting::new().await;
     let ip = setting
-        .open_with("web", |config| drop(config.annotations.insert("sampan.dev/instance-reuse".into(), "3".into())))
+        .open_with("web", |config| {
+            config.annotations.insert("sampan.dev/instance-reuse".into(), "3".into());
+            // Then a request is begun only when the one before has left its instance, which is later than its response's end.
+            config.annotations.insert("sampan.dev/max-concurrent-requests".into(), "1".into());
+        })
         .await;
     setting.run("web", service_guest::component(), |_| {}).await;
     let mut bodies = Vec::new();

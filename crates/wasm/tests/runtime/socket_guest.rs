@@ -4,10 +4,15 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 pub(crate) fn component() -> Vec<u8> {
+    encode(include_str!("socket.wit"), "server", MODULE)
+}
+
+/// The component of this world of this WIT that a core module makes.
+pub(crate) fn encode(wit: &str, world: &str, module: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
-    let package = resolve.push_str("socket.wit", include_str!("socket.wit")).unwrap();
-    let world = resolve.select_world(&[package], Some("server")).unwrap();
-    let mut module = wat::parse_str(MODULE).unwrap();
+    let package = resolve.push_str("guest.wit", wit).unwrap();
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    let mut module = wat::parse_str(module).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
 }

@@ -69,6 +69,7 @@ async fn start_connect(
     HostTcpSocket::start_connect(&mut sockets, socket, network, address.into())
 }
 
+/// There is no implicit bind to replace: by WASI 0.2 `stream` fails with `invalid-state` until the guest has bound the socket.
 fn replace_udp(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     let mut udp = linker.instance("wasi:sockets/udp@0.2.12")?;
     udp.func_wrap_async(

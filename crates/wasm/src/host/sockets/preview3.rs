@@ -43,8 +43,11 @@ pub(super) fn replace(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         |mut store: StoreContextMut<'_, Guest>, (socket, address): (Resource<UdpSocket>, IpSocketAddress)| {
             Box::new(async move {
                 let guest = store.data_mut();
-                let address = guest.pod.connect(address.into()).into();
-                let result = HostUdpSocket::connect(&mut guest.sockets(), socket, address).await;
+                let address = guest.pod.connect(address.into());
+                let result = match bind_datagrams(guest, &socket, address) {
+                    Ok(()) => HostUdpSocket::connect(&mut guest.sockets(), socket, address.into()).await,
+                    Err(error) => Err(error),
+                };
                 answer(result, |error| error.downcast())
             })
         },
@@ -54,15 +57,7 @@ pub(super) fn replace(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         |accessor: &Accessor<Guest>,
          (socket, data, address): (Resource<UdpSocket>, Vec<u8>, Option<IpSocketAddress>)| {
             Box::pin(async move {
-                let address =
-                    address.map(|address| accessor.with(|mut store| store.get().pod.connect(address.into())).into());
-                let result = <WasiSockets as HostUdpSocketWithStore<Guest>>::send(
-                    &accessor.with_getter::<WasiSockets>(Guest::sockets),
-                    socket,
-                    data,
-                    address,
-                )
-                .await;
+                let result = send(accessor, socket, data, address.map(SocketAddr::from)).await;
                 answer(result, |error| error.downcast())
             })
         },
@@ -106,5 +101,40 @@ fn bind_unless_bound(guest: &mut Guest, socket: &Resource<TcpSocket>, source: So
         return Ok(());
     }
     let bind = HostTcpSocket::bind(&mut sockets, Resource::new_borrow(socket.rep()), source.into());
+    bind.now_or_never().expect("binding waits for nothing but the address check, which answers at once")
+}
+
+/// Binds the pod's address first, unless the guest did.
+async fn send(
+    accessor: &Accessor<Guest>,
+    socket: Resource<UdpSocket>,
+    data: Vec<u8>,
+    address: Option<SocketAddr>,
+) -> Result<(), SocketError> {
+    let address = accessor.with(|mut store| {
+        let guest = store.get();
+        let address = address.map(|address| guest.pod.connect(address));
+        // Without an address the socket is connected, hence bound, or the call fails.
+        if let Some(address) = address {
+            bind_datagrams(guest, &socket, address)?;
+        }
+        Ok::<_, SocketError>(address)
+    })?;
+    <WasiSockets as HostUdpSocketWithStore<Guest>>::send(
+        &accessor.with_getter::<WasiSockets>(Guest::sockets),
+        socket,
+        data,
+        address.map(IpSocketAddress::from),
+    )
+    .await
+}
+
+fn bind_datagrams(guest: &mut Guest, socket: &Resource<UdpSocket>, address: SocketAddr) -> Result<(), SocketError> {
+    let Some(source) = guest.pod.datagram_source(address) else { return Ok(()) };
+    let mut sockets = guest.sockets();
+    if HostUdpSocket::get_local_address(&mut sockets, Resource::new_borrow(socket.rep())).is_ok() {
+        return Ok(());
+    }
+    let bind = HostUdpSocket::bind(&mut sockets, Resource::new_borrow(socket.rep()), source.into());
     bind.now_or_never().expect("binding waits for nothing but the address check, which answers at once")
 }
