@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
+use sampan_runtime::journal::Journal;
 use sampan_runtime::{Error, NetworkAttachment, PodNetwork, PodRef, Result};
 
 /// Addresses of a /16 kept for the node itself: `x.y.0.0` to `x.y.0.15`.
@@ -15,16 +16,15 @@ const RESERVED: u32 = 16;
 
 /// Gives every pod one address of a loopback /16.
 ///
-/// The state is one file per address, named by it and holding the pod's UID: creating that file *is* the allocation, so a crash at any
-/// point leaves an address either free or owned.
+/// The state is a journal with the pod's UID under each address: writing that line *is* the allocation, so a crash at any point leaves an
+/// address either free or owned.
 pub struct LoopbackNetwork {
-    directory: PathBuf,
     base: u32,
     addresses: Mutex<Addresses>,
 }
 
-#[derive(Default)]
 struct Addresses {
+    journal: Journal,
     by_uid: HashMap<String, Ipv4Addr>,
     by_address: BTreeMap<Ipv4Addr, String>,
     /// Offset tried next: addresses are reused as late as possible, so that a client with a stale address meets nobody rather than a
@@ -38,11 +38,8 @@ impl LoopbackNetwork {
         let directory = directory.into();
         fs::create_dir_all(&directory)?;
         let base = u32::from(base) & 0xffff_0000;
-        let mut addresses = Addresses { next: RESERVED, ..Addresses::default() };
-        for entry in fs::read_dir(&directory)? {
-            addresses.load(&entry?.path(), base)?;
-        }
-        Ok(Self { directory, base, addresses: Mutex::new(addresses) })
+        let journal = Journal::open(directory.join("addresses"))?;
+        Ok(Self { base, addresses: Mutex::new(Addresses::load(journal, base)?) })
     }
 
     /// The address the node itself uses: the first of the range.
@@ -63,7 +60,7 @@ impl LoopbackNetwork {
                 pod.name
             ))
         })?;
-        self.record(address, &pod.uid).map_err(|error| {
+        addresses.record(address, Some(&pod.uid)).map_err(|error| {
             Error::Unavailable(format!(
                 "failed to record address {address} of pod {}/{}: {error}",
                 pod.namespace, pod.name
@@ -77,36 +74,31 @@ impl LoopbackNetwork {
         let mut addresses = self.addresses.lock();
         let Some(address) = addresses.by_uid.remove(&pod.uid) else { return Ok(()) };
         addresses.by_address.remove(&address);
-        match fs::remove_file(self.directory.join(address.to_string())) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::Unavailable(format!("failed to release address {address}: {error}")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn record(&self, address: Ipv4Addr, uid: &str) -> io::Result<()> {
-        fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(self.directory.join(address.to_string()))?
-            .write_all(uid.as_bytes())
+        addresses
+            .record(address, None)
+            .map_err(|error| Error::Unavailable(format!("failed to release address {address}: {error}")))
     }
 }
 
 impl Addresses {
-    fn load(&mut self, path: &Path, base: u32) -> io::Result<()> {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let Ok(address) = name.parse::<Ipv4Addr>() else { return Ok(()) };
-        let uid = fs::read_to_string(path)?;
-        let elsewhere = u32::from(address) & 0xffff_0000 != base;
-        // An empty file is an allocation that a crash cut short: nobody was told of it.
-        if uid.is_empty() || elsewhere {
-            return fs::remove_file(path);
+    /// What the journal holds of the /16 that starts at `base`; what lies elsewhere is let go.
+    fn load(journal: Journal, base: u32) -> io::Result<Self> {
+        let mut addresses = Self { journal, by_uid: HashMap::new(), by_address: BTreeMap::new(), next: RESERVED };
+        for key in addresses.journal.keys().map(str::to_owned).collect::<Vec<_>>() {
+            let uid = addresses.journal.get(&key)?.and_then(|uid| String::from_utf8(uid).ok());
+            match (key.parse::<Ipv4Addr>(), uid) {
+                (Ok(address), Some(uid)) if u32::from(address) & 0xffff_0000 == base => {
+                    addresses.next = addresses.next.max((u32::from(address) & 0xffff) + 1);
+                    addresses.insert(address, uid);
+                }
+                _ => addresses.journal.write([(key.as_str(), None)])?,
+            }
         }
-        self.next = self.next.max((u32::from(address) & 0xffff) + 1);
-        self.insert(address, uid);
-        Ok(())
+        Ok(addresses)
+    }
+
+    fn record(&mut self, address: Ipv4Addr, uid: Option<&str>) -> io::Result<()> {
+        self.journal.write([(address.to_string().as_str(), uid.map(str::as_bytes))])
     }
 
     fn insert(&mut self, address: Ipv4Addr, uid: String) {

@@ -23,12 +23,12 @@ impl Directories {
     }
 
     pub(crate) fn volume(&self, uid: &str, kind: &str, name: &str) -> PathBuf {
-        self.pod(uid).join("volumes").join(kind).join(name)
+        self.pod(uid).join("volumes").join(format!("{kind}~{name}"))
     }
 
     /// The file a container may leave its last words in.
     pub(crate) fn termination_message(&self, uid: &str, container: &str, attempt: u32) -> PathBuf {
-        self.pod(uid).join("containers").join(container).join(format!("{attempt}.message"))
+        self.pod(uid).join(format!("{container}.{attempt}.message"))
     }
 
     /// Logs of one pod, laid out as below the kubelet's `/var/log/pods`.

@@ -10,6 +10,7 @@
 pub mod conformance;
 mod error;
 pub mod fake;
+pub mod journal;
 mod network;
 mod types;
 

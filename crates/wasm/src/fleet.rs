@@ -15,7 +15,7 @@ use tokio::sync::broadcast;
 use crate::link::{CallError, Link};
 use crate::process;
 use crate::protocol::{Answer, Call};
-use crate::sandbox::state::StateFiles;
+use crate::sandbox::state;
 use crate::world::{Place, World};
 use crate::{Config, ProcessStatus};
 
@@ -99,25 +99,32 @@ impl Fleet {
 
     pub(crate) async fn close_pod(&self, sandbox: &str) -> Result<()> {
         let place = self.world.lock().place_of_pod(sandbox);
+        let mut gone = place == Place::Lost;
         if let Place::Process(key) = place
             && let Some(link) = self.link(&key)
         {
             match link.call(Call::Close { sandbox: sandbox.to_owned() }).await {
-                // Gone with all that was in it.
-                Ok(_) | Err(CallError::Gone) => {}
+                Ok(_) => {}
+                // With all that was in it.
+                Err(CallError::Gone) => gone = true,
                 Err(error) => return Err(error.into()),
             }
         }
         self.world.lock().closed(sandbox);
-        self.forget_state(sandbox);
+        if gone {
+            self.forget_lost(sandbox);
+        }
         Ok(())
     }
 
-    /// State files of a pod that was lost.
-    fn forget_state(&self, sandbox: &str) {
+    /// What is on disk of a pod whose process is gone.
+    fn forget_lost(&self, sandbox: &str) {
         let Ok(entries) = std::fs::read_dir(&self.directory) else { return };
         for key in entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
-            StateFiles::new(self.path(&key)).remove(sandbox);
+            self.set_aside(&key);
+            if let Err(error) = state::forget(&self.path(&key), sandbox) {
+                tracing::warn!(sandbox, process = key, %error, "failed to forget a pod that was lost");
+            }
             self.tidy(&key);
         }
     }

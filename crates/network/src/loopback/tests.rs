@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 
 fn pod(uid: &str) -> PodRef {
@@ -57,7 +59,7 @@ fn a_full_range_says_so_and_recovers_when_an_address_is_given_back() {
 #[test]
 fn an_allocation_cut_short_by_a_crash_is_free_again() {
     let directory = tempfile::tempdir().unwrap();
-    fs::write(directory.path().join("127.70.0.16"), "").unwrap();
+    fs::write(directory.path().join("addresses"), "127.70.0.16\ta-u").unwrap();
     let network = open(directory.path());
     assert_eq!(network.allocate(&pod("a")).unwrap(), Ipv4Addr::new(127, 70, 0, 16));
 }

@@ -1,6 +1,7 @@
 //! A process's life as the fleet sees it: found again or started, heard, and missed when it is gone.
 
 use std::io;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::Fleet;
 use crate::link::{self, Connected, Link};
 use crate::process;
 use crate::protocol::{self, Message};
-use crate::sandbox::state::StateFiles;
+use crate::sandbox::state;
 use crate::world::Place;
 
 /// How long a connection that broke may take to show that its process ended.
@@ -41,7 +42,7 @@ impl Fleet {
     fn find_lost(&self, key: &str) {
         let mut world = self.world.lock();
         let lost = format!("lost.{key}");
-        for state in StateFiles::new(self.path(key)).load() {
+        for state in state::load(&self.path(key)) {
             if world.place_of_pod(&state.config.id) == Place::Unknown {
                 world.opened(&state.config, &lost);
                 state.containers.into_iter().for_each(|status| world.changed(status));
@@ -54,11 +55,23 @@ impl Fleet {
 
     /// Removes a process's directory once neither process nor state is left, and none is being started in it.
     pub(super) fn tidy(&self, key: &str) {
+        self.while_dead(key, |path| if state::load(path).is_empty() { std::fs::remove_dir_all(path) } else { Ok(()) });
+    }
+
+    /// Takes over what a process that is gone has left on disk; whoever starts the next one does it then.
+    pub(super) fn set_aside(&self, key: &str) {
+        self.while_dead(key, state::set_aside);
+    }
+
+    /// Does something in the directory of a process if there is none and none is being started.
+    fn while_dead(&self, key: &str, action: impl FnOnce(&Path) -> io::Result<()>) {
         let starting = self.starting.lock().entry(key.to_owned()).or_default().clone();
         let Ok(_nobody_starts) = starting.try_lock() else { return };
-        let path = self.path(key);
-        if !self.links.lock().contains_key(key) && StateFiles::new(path.clone()).load().is_empty() {
-            let _ = std::fs::remove_dir_all(path);
+        if self.links.lock().contains_key(key) {
+            return;
+        }
+        if let Err(error) = action(&self.path(key)) {
+            tracing::debug!(process = key, %error, "the directory of a process that is gone is left as it is");
         }
     }
 
@@ -84,6 +97,7 @@ impl Fleet {
 
     async fn start(&self, key: &str) -> io::Result<Arc<Link>> {
         let directory = self.path(key);
+        state::set_aside(&directory)?;
         let mut child = process::start(&self.config.sandbox_command, &directory, self.config.limits.sandbox_idle)?;
         let pid = child.id().unwrap_or_default();
         let (sender, mut ended) = oneshot::channel();

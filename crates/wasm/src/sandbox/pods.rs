@@ -13,7 +13,7 @@ use super::code::Codes;
 use super::container::{Container, Parts};
 use super::cpu::Cpus;
 use super::listeners::Listeners;
-use super::state::StateFiles;
+use super::state::State;
 use super::{command, outcome, probe, service};
 use crate::protocol::{Create, Failure, Message};
 
@@ -21,8 +21,10 @@ use crate::protocol::{Create, Failure, Message};
 pub(crate) struct Pods {
     codes: Arc<Codes>,
     cpus: Arc<Cpus>,
-    files: StateFiles,
+    state: State,
     pods: Mutex<HashMap<String, Pod>>,
+    /// The containers of all of them. Taken after `pods`, never before.
+    containers: Mutex<HashMap<String, Arc<Container>>>,
     pub(crate) listeners: Listeners,
     /// How many pods there are: the process ends when there are none for a while.
     count: watch::Sender<usize>,
@@ -40,8 +42,9 @@ impl Pods {
         Arc::new(Pods {
             codes,
             cpus,
-            files: StateFiles::new(directory),
+            state: State::new(directory),
             pods: Mutex::default(),
+            containers: Mutex::default(),
             listeners: Listeners::default(),
             count: watch::channel(0).0,
         })
@@ -85,7 +88,7 @@ impl Pods {
         }
         let mut pods = self.pods.lock();
         pods.remove(id);
-        self.files.remove(id);
+        self.state.remove(id);
         self.count.send_replace(pods.len());
         Ok(())
     }
@@ -101,10 +104,11 @@ impl Pods {
         let parts = Parts {
             code: self.codes.get(&create.code),
             share: self.cpus.share(resources.cpu_request_millis, resources.cpu_limit_millis),
-            directory: self.files.container_directory(&id),
+            directory: self.state.container_directory(&id),
         };
         let container = Arc::new(Container::new(&pod.config, create, parts)?);
-        pod.containers.insert(id, container.clone());
+        pod.containers.insert(id.clone(), container.clone());
+        self.containers.lock().insert(id, container.clone());
         drop(pods);
         self.changed(&container);
         Ok(())
@@ -184,9 +188,7 @@ impl Pods {
     }
 
     fn find(&self, id: &str) -> Result<Arc<Container>> {
-        let pods = self.pods.lock();
-        let found = pods.values().find_map(|pod| pod.containers.get(id));
-        found.cloned().ok_or_else(|| not_found("container", id))
+        self.containers.lock().get(id).cloned().ok_or_else(|| not_found("container", id))
     }
 
     fn forget(&self, container: &Container) {
@@ -194,6 +196,7 @@ impl Pods {
         if let Some(pod) = self.pods.lock().get_mut(&config.sandbox) {
             pod.containers.remove(&config.id);
         }
+        self.containers.lock().remove(&config.id);
         container.remove_files();
         self.listeners.tell(&Message::Removed { sandbox: config.sandbox.clone(), container: config.id.clone() });
     }
@@ -207,7 +210,7 @@ impl Pods {
     fn save(&self, sandbox: &str) {
         let pods = self.pods.lock();
         if let Some(pod) = pods.get(sandbox) {
-            self.files.save(&pod.config, pod.containers.values().map(|container| container.status()));
+            self.state.save(&pod.config, pod.containers.values().map(|container| container.status()));
         }
     }
 }
