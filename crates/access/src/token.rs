@@ -4,6 +4,7 @@ mod bound;
 mod claims;
 mod mint;
 mod review;
+mod signing;
 
 #[cfg(test)]
 mod tests;
@@ -70,6 +71,7 @@ impl Issuer {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
+        signing::install();
         let encoding = EncodingKey::from_ec_der(key.private_der());
         let decoding = DecodingKey::from_ec_der(key.public_point());
         let remembered = review::Verified::default();
