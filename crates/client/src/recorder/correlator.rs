@@ -1,12 +1,14 @@
 //! Which event an occurrence becomes: a new one, one more of an earlier one, or none. Pure.
 //!
-//! Numbers and order of the steps as client-go's `tools/record/events_cache.go`.
+//! Numbers and order of the steps as client-go's `tools/record/events_cache.go`. What is remembered of an event is a hash of what it says:
+//! thousands are, and two that meet would be counted as one, no more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{EventType, Occurrence};
+use super::Occurrence;
 
 /// More differing messages than this for one object, type and reason are combined.
 const SIMILAR: usize = 10;
@@ -18,25 +20,8 @@ const REFILL_SECONDS: f64 = 300.0;
 /// The objects and events remembered; the least recently seen are forgotten first.
 const REMEMBERED: usize = 4096;
 
-/// The object concerned, as a key.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct About {
-    kind: Option<String>,
-    namespace: Option<String>,
-    name: Option<String>,
-    uid: Option<String>,
-    field_path: Option<String>,
-}
-
-/// What may be combined; with a message: what is the same event.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Subject {
-    about: About,
-    event_type: EventType,
-    reason: String,
-    /// `None`: the combined event of this subject.
-    message: Option<String>,
-}
+/// A hash of the object concerned, with type and reason: what may be combined; with a message too: what is the same event.
+type Key = u64;
 
 /// The answer: what to write.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,18 +31,18 @@ pub(super) struct Verdict {
     pub(super) count: i32,
     /// The name of the event object to count up; `None`: make a new one.
     pub(super) existing: Option<String>,
-    key: Subject,
+    key: Key,
 }
 
 #[derive(Default)]
 pub(super) struct Correlator {
-    similar: Recent<Subject, Similar>,
-    written: Recent<Subject, Written>,
-    budgets: Recent<About, Budget>,
+    similar: Recent<Key, Similar>,
+    written: Recent<Key, Written>,
+    budgets: Recent<Key, Budget>,
 }
 
 struct Similar {
-    messages: BTreeSet<String>,
+    messages: BTreeSet<Key>,
     last: Timestamp,
 }
 
@@ -96,23 +81,18 @@ impl Correlator {
         self.written.insert(key, Written { name, first, count });
     }
 
-    fn combine(&mut self, occurrence: &Occurrence) -> (Subject, String) {
-        let subject = Subject {
-            about: about(occurrence),
-            event_type: occurrence.event_type,
-            reason: occurrence.reason.clone(),
-            message: None,
-        };
+    fn combine(&mut self, occurrence: &Occurrence) -> (Key, String) {
+        let about = about(occurrence);
+        let subject = hash(&(about, occurrence.event_type, &occurrence.reason));
         let fresh = || Similar { messages: BTreeSet::new(), last: occurrence.at };
         let similar = self.similar.get_or_insert_with(&subject, fresh);
         if occurrence.at.duration_since(similar.last) > INTERVAL {
             similar.messages.clear();
         }
         similar.last = occurrence.at;
-        similar.messages.insert(occurrence.message.clone());
+        similar.messages.insert(hash(&occurrence.message));
         if similar.messages.len() < SIMILAR {
-            let message = occurrence.message.clone();
-            return (Subject { message: Some(message.clone()), ..subject }, message);
+            return (hash(&(subject, &occurrence.message)), occurrence.message.clone());
         }
         similar.messages.pop_first();
         (subject, format!("(combined from similar events): {}", occurrence.message))
@@ -132,15 +112,15 @@ impl Correlator {
     }
 }
 
-fn about(occurrence: &Occurrence) -> About {
+fn about(occurrence: &Occurrence) -> Key {
     let about = &occurrence.about;
-    About {
-        kind: about.kind.clone(),
-        namespace: about.namespace.clone(),
-        name: about.name.clone(),
-        uid: about.uid.clone(),
-        field_path: about.field_path.clone(),
-    }
+    hash(&(&about.kind, &about.namespace, &about.name, &about.uid, &about.field_path))
+}
+
+fn hash(value: &impl Hash) -> Key {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A map that forgets what was not used for longest.
