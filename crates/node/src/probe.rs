@@ -45,6 +45,7 @@ pub(crate) struct Offers {
 /// The running container to be probed.
 pub(crate) struct Target {
     pub(crate) context: Arc<Context>,
+    /// Names and this container, no more: it is kept as long as the container runs.
     pub(crate) pod: Arc<Pod>,
     pub(crate) container: String,
     pub(crate) attempt: u32,
@@ -77,7 +78,7 @@ pub(crate) fn spawn(target: Target, mailbox: Arc<Mailbox>) -> tokio_util::task::
 }
 
 async fn run(target: Target, mailbox: Arc<Mailbox>) {
-    let Some(container) = facts::container(&target.pod, &target.container).cloned() else { return };
+    let Some(container) = facts::container(&target.pod, &target.container) else { return };
     if let Some(startup) = &container.startup_probe {
         let mut series = Series::new(startup, Kind::Startup, false);
         loop {

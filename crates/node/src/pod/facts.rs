@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sampan_api::k8s::api::core::v1::{Container, Pod, PodSpec};
+use sampan_api::k8s::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::state::{PodState, later};
 
@@ -69,6 +70,18 @@ pub(crate) fn all_containers(pod: &Pod) -> impl DoubleEndedIterator<Item = &Cont
 
 pub(crate) fn container<'a>(pod: &'a Pod, name: &str) -> Option<&'a Container> {
     all_containers(pod).find(|container| container.name == name)
+}
+
+/// The pod's names and one of its containers: what is kept as long as that runs.
+pub(crate) fn with_only(pod: &Pod, container: &Container) -> Pod {
+    let metadata = ObjectMeta {
+        name: pod.metadata.name.clone(),
+        namespace: pod.metadata.namespace.clone(),
+        uid: pod.metadata.uid.clone(),
+        ..ObjectMeta::default()
+    };
+    let spec = PodSpec { containers: vec![container.clone()], ..PodSpec::default() };
+    Pod { metadata, spec: Some(spec), status: None }
 }
 
 pub(crate) fn is_init(pod: &Pod, name: &str) -> bool {

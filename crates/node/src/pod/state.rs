@@ -3,10 +3,11 @@
 mod run;
 mod step;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use jiff::Timestamp;
 use sampan_runtime::Image;
 
@@ -32,8 +33,8 @@ pub struct PodState {
     pub sandboxes: BTreeSet<usize>,
     /// A sandbox's process is gone: everything begins anew.
     pub lost: bool,
-    /// Containers by name, init containers included.
-    pub containers: BTreeMap<String, ContainerState>,
+    /// Containers by name, init containers included. They are few and large: a `BTreeMap` would make room for eleven in every pod.
+    pub containers: IndexMap<String, ContainerState>,
     /// The pod is to end, or has ended.
     pub ending: Option<Ending>,
     /// `spec.activeDeadlineSeconds` passed, whatever else happened since.
@@ -56,7 +57,7 @@ impl PodState {
             attempt: 0,
             sandboxes: BTreeSet::new(),
             lost: false,
-            containers: BTreeMap::new(),
+            containers: IndexMap::new(),
             ending: None,
             deadline_exceeded: false,
             tear_down: Step::Idle,

@@ -1,5 +1,7 @@
 //! What runtimes and probes tell of containers.
 
+use std::sync::Arc;
+
 use sampan_runtime::ContainerStatus;
 
 use super::{Probing, Worker};
@@ -137,7 +139,7 @@ impl Worker {
         let run = self.state.containers.get(name)?.current.as_ref()?;
         Some(Target {
             context: self.context.clone(),
-            pod: self.pod.clone(),
+            pod: Arc::new(facts::with_only(&self.pod, container)),
             container: name.to_owned(),
             attempt,
             runtime: run.runtime,

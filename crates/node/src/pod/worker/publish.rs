@@ -16,14 +16,14 @@ impl Worker {
     pub(in crate::pod) fn publish(&mut self, now: Timestamp) {
         let last = self.status.as_deref().or(self.pod.status.as_ref());
         let status = status(&self.pod, &self.state, last, &self.context.node, now);
+        let unchanged = self.status.as_deref() == Some(&status);
+        let status = if unchanged { self.status.clone() } else { None }.unwrap_or_else(|| Arc::new(status));
         self.publish_view(&status);
-        if self.status.as_deref() == Some(&status) && !static_pods::is_static(&self.pod) {
+        if unchanged && !static_pods::is_static(&self.pod) {
             return;
         }
         let durable = |status: &PodStatus| (status.phase.clone(), restarts(status));
         let matters = self.status.as_deref().is_none_or(|last| durable(last) != durable(&status));
-        let unchanged = self.status.as_deref() == Some(&status);
-        let status = Arc::new(status);
         self.status = Some(status.clone());
         self.submit(status, unchanged);
         if matters {
@@ -44,13 +44,13 @@ impl Worker {
         }
     }
 
-    fn publish_view(&self, status: &PodStatus) {
+    fn publish_view(&self, status: &Arc<PodStatus>) {
         let runs: std::collections::BTreeMap<String, Runs> =
             self.state.containers.iter().map(|(name, container)| (name.clone(), runs(container))).collect();
         self.handle.view.send_if_modified(|view| {
-            let same = Arc::ptr_eq(&view.pod, &self.pod) && *view.status == *status && view.runs == runs;
+            let same = Arc::ptr_eq(&view.pod, &self.pod) && view.status == *status && view.runs == runs;
             if !same {
-                *view = Arc::new(View { pod: self.pod.clone(), status: Arc::new(status.clone()), runs });
+                *view = Arc::new(View { pod: self.pod.clone(), status: status.clone(), runs });
             }
             !same
         });
