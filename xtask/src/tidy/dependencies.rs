@@ -28,7 +28,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("kube", &["sampan-client"]),
     ("sqlx", &["sampan-store"]),
     ("rusqlite", &["sampan-store"]),
-    ("ring", &["sampan-store"]),
+    ("ring", &["sampan-access", "sampan-store"]),
     ("wasmtime", &["sampan-wasm"]),
     ("wasmtime-wasi", &["sampan-wasm"]),
     ("wasmtime-wasi-http", &["sampan-wasm"]),
