@@ -183,8 +183,7 @@ fn wake(queue: &mut Queue, profiles: &[Profile], event: &Event<'_>) {
 }
 
 fn profile_of<'a>(profiles: &'a [Profile], pod: &PodRequest) -> Option<&'a Profile> {
-    let name = pod.spec().and_then(|spec| spec.scheduler_name.as_deref()).unwrap_or("default-scheduler");
-    profiles.iter().find(|profile| profile.name == name)
+    profiles.iter().find(|profile| profile.name == pod.scheduler_name())
 }
 
 async fn sleep_until(due: Option<Instant>) {

@@ -141,3 +141,6 @@ pub fn all() -> Vec<(Box<dyn Plugin>, i64)> {
         (Box::new(image_locality::ImageLocality), 1),
     ]
 }
+
+#[cfg(test)]
+mod tests;

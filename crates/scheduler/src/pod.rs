@@ -70,6 +70,11 @@ impl NodeChoice {
         self.selector.is_empty() && self.required.is_none()
     }
 
+    /// The only nodes it can be, when terms name them: a daemon's pod is for one node.
+    pub fn names(&self) -> Option<Vec<&str>> {
+        self.required.as_ref().and_then(NodeTerms::names)
+    }
+
     /// Whether the node of that name and labels is one of them.
     pub fn matches(&self, name: &str, labels: &Labels) -> bool {
         self.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
@@ -119,6 +124,11 @@ impl PodRequest {
         self.pod.spec.as_ref()
     }
 
+    /// Who shall schedule it: the name of a profile.
+    pub fn scheduler_name(&self) -> &str {
+        self.spec().and_then(|spec| spec.scheduler_name.as_deref()).unwrap_or("default-scheduler")
+    }
+
     /// Its labels.
     pub fn labels(&self) -> &Labels {
         static NONE: Labels = Labels::new();
@@ -157,7 +167,6 @@ impl PodRequest {
             || self.resources != other.resources
             || self.labels() != other.labels()
             || self.pod.spec != other.pod.spec
-            || self.nominated() != other.nominated()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the scheduler knows of nodes and of the pods on them, kept current by small changes instead of being built anew.
 
 mod anchors;
+mod choices;
 mod counters;
 mod node;
 mod terms;
@@ -13,11 +14,12 @@ use std::sync::{Arc, OnceLock};
 use sampan_api::k8s::api::core::v1::{Node, Taint};
 
 use crate::PodRequest;
-use crate::pod::{Spread, spread_counts};
+use crate::pod::{NodeChoice, Spread, spread_counts};
 use crate::preempt::Budgets;
 use crate::selector::Labels;
 use crate::storage::Storage;
 use crate::taints::repels;
+use choices::Choices;
 use counters::{Counters, Site};
 use terms::OwnedTerms;
 use topology::Topology;
@@ -47,6 +49,7 @@ pub struct Snapshot {
     namespaces: HashMap<String, Labels>,
     topology: Topology,
     counters: Counters,
+    choices: Choices,
     terms: OwnedTerms,
     /// How many nodes have each image.
     images: HashMap<String, usize>,
@@ -220,6 +223,11 @@ impl Snapshot {
         self.counters.get(what).expect("the decision's counters are made when it begins")
     }
 
+    /// Which nodes are chosen, by slot; [`Self::prepare`] has found out.
+    pub(crate) fn chosen(&self, choice: &NodeChoice) -> &[bool] {
+        self.choices.get(choice).unwrap_or_default()
+    }
+
     /// The terms of placed pods that mean `pod`.
     pub(crate) fn terms_about<'a>(&'a self, pod: &'a PodRequest) -> impl Iterator<Item = &'a OwnedTerm> + 'a {
         self.terms.about(pod, self.namespace_labels(&pod.name.namespace))
@@ -243,6 +251,11 @@ impl Snapshot {
 
     /// Makes every counter that a decision on `pod` will ask for.
     pub(crate) fn prepare(&mut self, pod: &PodRequest) {
+        self.counters.trim();
+        if !pod.nodes.is_any() && pod.nodes.names().is_none() {
+            let nodes = self.nodes.iter().filter(|state| state.node.is_some());
+            self.choices.know(&pod.nodes, nodes.map(site));
+        }
         for what in pod.counts().iter() {
             self.count_for(what);
         }
@@ -295,6 +308,7 @@ impl Snapshot {
         self.order = OnceLock::new();
         self.topology.enter(slot, self.nodes[slot].labels());
         self.counters.enter(&site(&self.nodes[slot]), &self.topology);
+        self.choices.enter(&site(&self.nodes[slot]));
         let pods: Vec<_> = self.nodes[slot].pods().cloned().collect();
         pods.iter().for_each(|pod| self.count(pod, slot));
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use reference::Cluster;
 use sampan_api::k8s::api::core::v1::{Node, Pod};
-use sampan_scheduler::{Cursor, PodRequest, Profile, Snapshot, place};
+use sampan_scheduler::{Cursor, PodRequest, Profile, Snapshot, place, preempt};
 use serde_json::{Value, json};
 
 fn node(number: usize, (zone, cpu, taint, cordoned): (usize, usize, usize, bool)) -> Node {
@@ -197,8 +197,57 @@ proptest! {
             match place(&PodRequest::new(Arc::new(pod.clone())), &mut both.scheduler, &profile, &mut cursor) {
                 Ok(placement) => both.put(&pod, &placement.node),
                 Err(why) => {
-                    let reasons: usize = why.reasons.values().sum();
+                    let reasons: usize = why.reasons.iter().map(|(_, nodes)| nodes).sum();
                     prop_assert!(reasons >= nodes.len(), "{}", why.message());
+                }
+            }
+        }
+    }
+
+    /// Without the victims the pod fits on the node, and with any one of them back it does not: none went in vain. None is as important as
+    /// the pod. Where no node can be emptied, the pod would fit nowhere even with all less important pods gone from a node.
+    #[test]
+    fn room_is_made_by_those_who_must_go_alone(
+        nodes in nodes(),
+        pods in prop::collection::vec((pod(), 0i32..4, 0usize..7), 1..16),
+        (new, priority) in (pod(), 0i32..5),
+    ) {
+        let plain = |mut pod: Value, priority: i32| {
+            // What draws pods together or spreads them can be broken by a pod that goes: then going is not in vain in another way.
+            pod["spec"]["affinity"]["podAffinity"].take();
+            pod["spec"]["topologySpreadConstraints"].take();
+            pod["spec"]["priority"] = priority.into();
+            pod
+        };
+        let mut both = Both::new(&nodes);
+        for (number, (pod, priority, at)) in pods.into_iter().enumerate() {
+            let node = nodes[at % nodes.len()].metadata.name.clone().unwrap();
+            both.put(&named(plain(pod, priority), number), &node);
+        }
+        let pod = named(plain(new, priority), 1000);
+        let request = PodRequest::new(Arc::new(pod.clone()));
+        let profile = Profile::new("default-scheduler");
+        let Err(failure) = place(&request, &mut both.scheduler, &profile, &mut Cursor::default()) else { return Ok(()) };
+        let less_important = |other: &Pod| other.spec.as_ref().unwrap().priority < Some(priority);
+        match preempt(&request, &mut both.scheduler, &profile, &failure, Cursor::default()) {
+            Ok(made) => {
+                let mut without = both.reference.clone();
+                for victim in &made.victims {
+                    prop_assert!(victim.priority < priority);
+                    without.pods.remove(&victim.uid);
+                }
+                prop_assert!(without.fits(&pod, &made.node));
+                for victim in &made.victims {
+                    let mut one_back = without.clone();
+                    one_back.pods.insert(victim.uid.clone(), both.reference.pods[&victim.uid].clone());
+                    prop_assert!(!one_back.fits(&pod, &made.node), "{} went in vain", victim.name);
+                }
+            }
+            Err(_) => {
+                for node in both.reference.nodes.keys() {
+                    let mut emptied = both.reference.clone();
+                    emptied.pods.retain(|_, (other, at)| at != node || !less_important(other));
+                    prop_assert!(!emptied.fits(&pod, node), "{node} could be emptied");
                 }
             }
         }

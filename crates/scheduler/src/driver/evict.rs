@@ -15,8 +15,7 @@ impl Writer {
     /// Deletes the victims with their grace, each marked with why, and tells of it. One that cannot be deleted is reported: the pod they go
     /// for looks again.
     pub(super) fn evict(&self, pod: &PodRequest, preemption: &Preemption) {
-        let scheduler = pod.spec().and_then(|spec| spec.scheduler_name.clone()).unwrap_or_default();
-        let message = format!("{scheduler}: preempting to accommodate a higher priority pod");
+        let message = format!("{}: preempting to accommodate a higher priority pod", pod.scheduler_name());
         for victim in preemption.victims.iter().filter(|victim| !victim.terminating).cloned() {
             let condition = self.condition(&victim.pod, "DisruptionTarget", "PreemptionByScheduler", &message);
             let recorder = self.recorder(pod).cloned();

@@ -150,14 +150,18 @@ impl Scheduler {
 
     fn pod_waits(&mut self, pod: Arc<PodRequest>) {
         if self.snapshot.is_placed(&pod.uid) {
-            return;
-        }
-        if let Some(node) = pod.nominated() {
-            self.snapshot.nominate(pod.clone(), node);
+            return self.queue.refresh(pod);
         }
         match self.queue.get(&pod.uid) {
             Some(before) if !before.differs_from(&pod) => self.queue.refresh(pod),
-            _ => self.queue.add(pod),
+            Some(_) => self.queue.add(pod),
+            None => {
+                // Room that was made before this scheduler began. Later it knows better than the status what it has made.
+                if let Some(node) = pod.nominated() {
+                    self.snapshot.nominate(pod.clone(), node);
+                }
+                self.queue.add(pod);
+            }
         }
     }
 

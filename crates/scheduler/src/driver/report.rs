@@ -60,7 +60,7 @@ impl Writer {
     }
 
     pub(super) fn recorder(&self, pod: &PodRequest) -> Option<&Recorder> {
-        self.recorders.get(pod.spec().and_then(|spec| spec.scheduler_name.as_deref()).unwrap_or("default-scheduler"))
+        self.recorders.get(pod.scheduler_name())
     }
 
     /// A condition as a patch, `False` for `PodScheduled` and `True` otherwise; it changed now unless it had that status before.

@@ -1,7 +1,5 @@
 //! Why a pod goes nowhere.
 
-use std::collections::BTreeMap;
-
 use crate::plugins::{Reason, Verdict};
 use crate::profile::PluginSet;
 
@@ -11,7 +9,7 @@ pub struct Unschedulable {
     /// How many nodes there are.
     pub nodes: usize,
     /// How many nodes were refused for each reason.
-    pub reasons: BTreeMap<Reason, usize>,
+    pub reasons: Vec<(Reason, usize)>,
     /// Who refused: what happens is asked of them whether it can help.
     pub plugins: PluginSet,
     /// What making room came to, in words.
@@ -61,7 +59,7 @@ impl Unschedulable {
             Verdict::Impossible(reasons) => reasons,
         };
         for reason in reasons {
-            *self.reasons.entry(reason).or_default() += 1;
+            self.count(reason, 1);
         }
     }
 
@@ -74,7 +72,7 @@ impl Unschedulable {
     /// Nodes where nothing is won by removing pods.
     pub(crate) fn not_helpful(&mut self, nodes: usize) {
         if nodes > 0 {
-            self.reasons.insert("Preemption is not helpful for scheduling".into(), nodes);
+            self.count("Preemption is not helpful for scheduling".into(), nodes);
         }
     }
 
@@ -87,6 +85,14 @@ impl Unschedulable {
         let mut names: Vec<_> = by.iter().map(|(_, name)| *name).collect();
         names.sort_unstable();
         let reason = format!("node(s) didn't satisfy plugin(s) [{}]", names.join(" "));
-        self.reasons.insert(reason.into(), nodes);
+        self.count(reason.into(), nodes);
+    }
+
+    /// There are few reasons and many nodes.
+    fn count(&mut self, reason: Reason, nodes: usize) {
+        match self.reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += nodes,
+            None => self.reasons.push((reason, nodes)),
+        }
     }
 }

@@ -11,16 +11,21 @@ impl Plugin for NodeAffinity {
         "NodeAffinity"
     }
 
-    fn pre_filter<'a>(&self, pod: &'a PodRequest, _: &'a Snapshot) -> PreFilter<'a> {
+    fn pre_filter<'a>(&self, pod: &'a PodRequest, cluster: &'a Snapshot) -> PreFilter<'a> {
         if pod.nodes.is_any() {
             return PreFilter::Skip;
         }
-        let filter: Filter<'a> = Box::new(|candidate| {
-            Verdict::impossible_if(!chooses(pod, candidate.node), "node(s) didn't match Pod's node affinity/selector")
-        });
-        match pod.nodes.required.as_ref().and_then(|terms| terms.names()) {
-            Some(names) => PreFilter::Narrow(names.into_iter().map(str::to_owned).collect(), filter),
-            None => PreFilter::Check(filter),
+        let verdict = |fits: bool| Verdict::impossible_if(!fits, "node(s) didn't match Pod's node affinity/selector");
+        match pod.nodes.names() {
+            Some(names) => {
+                let filter: Filter<'a> = Box::new(move |candidate| verdict(chooses(pod, candidate.node)));
+                PreFilter::Narrow(names.into_iter().map(str::to_owned).collect(), filter)
+            }
+            None => {
+                let chosen = cluster.chosen(&pod.nodes);
+                let is_chosen = move |node: &NodeState| chosen.get(node.slot).copied().unwrap_or(false);
+                PreFilter::Check(Box::new(move |candidate| verdict(is_chosen(candidate.node))))
+            }
         }
     }
 

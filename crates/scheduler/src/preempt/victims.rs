@@ -23,7 +23,7 @@ pub(super) fn select(
         let reason = Reason::Borrowed("No preemption victims found for incoming pod");
         return Err((0, Verdict::Impossible(SmallVec::from_buf([reason]))));
     }
-    lesser.sort_by_cached_key(|pod| importance(pod));
+    lesser.sort_by(|one, other| importance(one).cmp(&importance(other)));
     let mut trial = Trial::new(pod, node, cluster, lesser.clone());
     match trial.verdict(filters) {
         (_, Verdict::Fits) => {}
@@ -35,14 +35,14 @@ pub(super) fn select(
         trial.spares(other, filters);
     }
     let mut victims = trial.gone;
-    victims.sort_by_cached_key(|pod| importance(pod));
+    victims.sort_by(|one, other| importance(one).cmp(&importance(other)));
     Ok(Choice { slot: node.slot, victims, violations })
 }
 
 /// Orders by importance: higher priority first, then who has run for longer. Upstream's `MoreImportantPod`.
-fn importance(pod: &PodRequest) -> (Reverse<i32>, bool, Option<jiff::Timestamp>, String) {
+fn importance(pod: &PodRequest) -> (Reverse<i32>, bool, Option<jiff::Timestamp>, &str) {
     let started = pod.started();
-    (Reverse(pod.priority), started.is_none(), started, pod.uid.clone())
+    (Reverse(pod.priority), started.is_none(), started, &pod.uid)
 }
 
 /// A node without some of its pods, and with those for which room is made there already.

@@ -193,9 +193,6 @@ impl Counters {
 
     /// Starts to count. Nodes and pods there are must be told by [`Self::enter_one`] and [`Self::add_to`].
     pub(super) fn insert(&mut self, what: Arc<Count>, column: usize) -> usize {
-        if self.ids.len() >= KEPT {
-            self.forget_half();
-        }
         let id = self.vacant.pop().unwrap_or_else(|| {
             self.all.push(None);
             self.all.len() - 1
@@ -264,7 +261,11 @@ impl Counters {
         self.forget(|counter| counter.what.pods.iter().any(changes));
     }
 
-    fn forget_half(&mut self) {
+    /// Keeps the memory in bounds. Before a decision, never within: what it asks for must be there.
+    pub(super) fn trim(&mut self) {
+        if self.ids.len() < KEPT {
+            return;
+        }
         let mut ages: Vec<u64> = self.all.iter().flatten().map(|counter| counter.used).collect();
         ages.sort_unstable();
         let median = ages[ages.len() / 2];

@@ -30,8 +30,8 @@ pub struct NodeState {
     pub images: Arc<HashMap<String, i64>>,
     /// Its number in the snapshot.
     pub(crate) slot: usize,
-    /// By UID, in that order.
-    pods: BTreeMap<String, Arc<PodRequest>>,
+    /// In the order of their UIDs.
+    pods: Vec<Arc<PodRequest>>,
 }
 
 impl NodeState {
@@ -62,7 +62,7 @@ impl NodeState {
 
     /// The pods on it, ordered by UID.
     pub fn pods(&self) -> impl Iterator<Item = &Arc<PodRequest>> {
-        self.pods.values()
+        self.pods.iter()
     }
 
     /// The zone, with its region: nodes of different zones take turns.
@@ -105,20 +105,26 @@ impl NodeState {
         for port in &pod.host_ports {
             *self.host_ports.entry(port.clone()).or_default() += 1;
         }
-        self.pods.insert(pod.uid.clone(), pod);
+        match self.find(&pod.uid) {
+            Ok(at) => self.pods[at] = pod,
+            Err(at) => self.pods.insert(at, pod),
+        }
     }
 
     pub(crate) fn remove(&mut self, uid: &str) -> Option<Arc<PodRequest>> {
-        let pod = self.pods.remove(uid)?;
+        let at = self.find(uid).ok()?;
+        let pod = self.pods.remove(at);
         self.requested.subtract(&pod.resources);
         self.weight.0 -= pod.weight.0;
         self.weight.1 -= pod.weight.1;
         for port in &pod.host_ports {
             if let Some(count) = self.host_ports.get_mut(port) {
                 *count -= 1;
+                if *count == 0 {
+                    self.host_ports.remove(port);
+                }
             }
         }
-        self.host_ports.retain(|_, count| *count > 0);
         Some(pod)
     }
 
@@ -127,6 +133,10 @@ impl NodeState {
     }
 
     pub(super) fn get(&self, uid: &str) -> Option<&Arc<PodRequest>> {
-        self.pods.get(uid)
+        self.find(uid).ok().map(|at| &self.pods[at])
+    }
+
+    fn find(&self, uid: &str) -> Result<usize, usize> {
+        self.pods.binary_search_by(|pod| pod.uid.as_str().cmp(uid))
     }
 }
