@@ -117,7 +117,7 @@ impl Server {
     fn start_parts(&self, parts: &mut Parts) -> Result<()> {
         let scheduler = sampan_scheduler::Options {
             client: self.client_as(User::new("system:kube-scheduler", [""; 0])),
-            scheduler_name: "default-scheduler".into(),
+            profiles: vec![sampan_scheduler::Profile::new("default-scheduler")],
             clock: self.outside.clock.clone(),
             entropy: self.outside.entropy.clone(),
         };

@@ -1,34 +1,114 @@
-//! Node selector terms against a node.
-
-use std::collections::BTreeMap;
+//! Which nodes a pod, a volume or an index is for: node selector terms, read once from their API form.
 
 use sampan_api::k8s::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm};
 
-/// Whether any term matches: the terms of a node selector are alternatives, and one without any requirement matches nothing.
-pub(crate) fn selector_matches(selector: &NodeSelector, name: &str, labels: &BTreeMap<String, String>) -> bool {
-    selector.node_selector_terms.iter().any(|term| term_matches(term, name, labels))
+use crate::selector::Labels;
+
+/// Alternatives: a node matches when one term does. Without any term nothing matches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct NodeTerms(Vec<NodeTerm>);
+
+/// Requirements that must all hold; a term without any matches nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct NodeTerm {
+    labels: Vec<Requirement>,
+    names: Vec<Requirement>,
 }
 
-pub(crate) fn term_matches(term: &NodeSelectorTerm, name: &str, labels: &BTreeMap<String, String>) -> bool {
-    let expressions = term.match_expressions.as_deref().unwrap_or_default();
-    let fields = term.match_fields.as_deref().unwrap_or_default();
-    let named = |key: &str| (key == "metadata.name").then_some(name);
-    !(expressions.is_empty() && fields.is_empty())
-        && expressions.iter().all(|requirement| holds(requirement, labels.get(&requirement.key).map(String::as_str)))
-        && fields.iter().all(|requirement| holds(requirement, named(&requirement.key)))
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Requirement {
+    key: String,
+    operator: Operator,
+    values: Vec<String>,
 }
 
-fn holds(requirement: &NodeSelectorRequirement, value: Option<&str>) -> bool {
-    let values = requirement.values.as_deref().unwrap_or_default();
-    let listed = || value.is_some_and(|value| values.iter().any(|candidate| candidate == value));
-    match requirement.operator.as_str() {
-        "In" => listed(),
-        "NotIn" => !listed(),
-        "Exists" => value.is_some(),
-        "DoesNotExist" => value.is_none(),
-        "Gt" => compare(value, values).is_some_and(|(value, bound)| value > bound),
-        "Lt" => compare(value, values).is_some_and(|(value, bound)| value < bound),
-        _ => false,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Operator {
+    In,
+    NotIn,
+    Exists,
+    DoesNotExist,
+    Gt,
+    Lt,
+    /// Not an operator: holds for nothing.
+    Unknown,
+}
+
+impl NodeTerms {
+    /// Reads a node selector.
+    pub fn new(selector: &NodeSelector) -> Self {
+        Self(selector.node_selector_terms.iter().map(NodeTerm::new).collect())
+    }
+
+    /// Whether any term matches the node of that name and labels.
+    pub fn match_node(&self, name: &str, labels: &Labels) -> bool {
+        self.0.iter().any(|term| term.matches(name, labels))
+    }
+
+    /// The only nodes that can match, when every term names them in `matchFields` (what DaemonSets do). Matches what upstream's
+    /// `NodeAffinity.PreFilter` narrows the search to.
+    pub fn names(&self) -> Option<Vec<&str>> {
+        let mut all = Vec::new();
+        for term in &self.0 {
+            all.extend(term.named()?);
+        }
+        all.sort_unstable();
+        all.dedup();
+        Some(all)
+    }
+}
+
+impl NodeTerm {
+    /// Reads one term.
+    pub fn new(term: &NodeSelectorTerm) -> Self {
+        let read = |requirements: &Option<Vec<NodeSelectorRequirement>>| {
+            requirements.iter().flatten().map(Requirement::new).collect()
+        };
+        Self { labels: read(&term.match_expressions), names: read(&term.match_fields) }
+    }
+
+    /// Whether the node of that name and labels matches.
+    pub fn matches(&self, name: &str, labels: &Labels) -> bool {
+        let named = |key: &str| (key == "metadata.name").then_some(name);
+        !(self.labels.is_empty() && self.names.is_empty())
+            && self.labels.iter().all(|requirement| requirement.holds(labels.get(&requirement.key).map(String::as_str)))
+            && self.names.iter().all(|requirement| requirement.holds(named(&requirement.key)))
+    }
+
+    fn named(&self) -> Option<Vec<&str>> {
+        let lists = |requirement: &&Requirement| {
+            requirement.key == "metadata.name" && matches!(requirement.operator, Operator::In)
+        };
+        let requirement = self.names.iter().find(lists)?;
+        Some(requirement.values.iter().map(String::as_str).collect())
+    }
+}
+
+impl Requirement {
+    fn new(requirement: &NodeSelectorRequirement) -> Self {
+        let operator = match requirement.operator.as_str() {
+            "In" => Operator::In,
+            "NotIn" => Operator::NotIn,
+            "Exists" => Operator::Exists,
+            "DoesNotExist" => Operator::DoesNotExist,
+            "Gt" => Operator::Gt,
+            "Lt" => Operator::Lt,
+            _ => Operator::Unknown,
+        };
+        Self { key: requirement.key.clone(), operator, values: requirement.values.clone().unwrap_or_default() }
+    }
+
+    fn holds(&self, value: Option<&str>) -> bool {
+        let listed = || value.is_some_and(|value| self.values.iter().any(|candidate| candidate == value));
+        match self.operator {
+            Operator::In => listed(),
+            Operator::NotIn => !listed(),
+            Operator::Exists => value.is_some(),
+            Operator::DoesNotExist => value.is_none(),
+            Operator::Gt => compare(value, &self.values).is_some_and(|(value, bound)| value > bound),
+            Operator::Lt => compare(value, &self.values).is_some_and(|(value, bound)| value < bound),
+            Operator::Unknown => false,
+        }
     }
 }
 
@@ -41,10 +121,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn check(terms: serde_json::Value, expected: bool) {
-        let selector: NodeSelector = serde_json::from_value(json!({"nodeSelectorTerms": terms})).unwrap();
-        let labels = BTreeMap::from([("zone".to_owned(), "a".to_owned()), ("cores".to_owned(), "8".to_owned())]);
-        assert_eq!(selector_matches(&selector, "n1", &labels), expected, "{terms}");
+    fn terms(terms: &serde_json::Value) -> NodeTerms {
+        NodeTerms::new(&serde_json::from_value(json!({"nodeSelectorTerms": terms})).unwrap())
+    }
+
+    fn check(given: serde_json::Value, expected: bool) {
+        let labels = Labels::from([("zone".to_owned(), "a".to_owned()), ("cores".to_owned(), "8".to_owned())]);
+        assert_eq!(terms(&given).match_node("n1", &labels), expected, "{given}");
     }
 
     #[test]
@@ -78,5 +161,16 @@ mod tests {
     fn an_empty_term_matches_nothing() {
         check(json!([{}]), false);
         check(json!([]), false);
+    }
+
+    #[test]
+    fn terms_that_all_name_nodes_say_which() {
+        let named =
+            |names: &[&str]| json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": names}]});
+        assert_eq!(terms(&json!([named(&["n2"]), named(&["n1", "n2"])])).names(), Some(vec!["n1", "n2"]));
+        assert_eq!(
+            terms(&json!([named(&["n2"]), {"matchExpressions": [{"key": "a", "operator": "Exists"}]}])).names(),
+            None
+        );
     }
 }

@@ -1,85 +1,142 @@
 //! One decision: where this pod goes, given what is known. Pure.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+mod filters;
+mod unschedulable;
 
-use crate::plugins::{Hint, Plugin, Verdict};
-use crate::{NodeState, PodRequest, Snapshot};
+use crate::plugins::{Candidate, Verdict};
+use crate::storage::{self, VolumePlan};
+use crate::{NodeState, PodRequest, Profile, Snapshot};
+
+pub(crate) use filters::Filters;
+pub use unschedulable::Unschedulable;
 
 /// Where a pod goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
     /// Name of the node.
     pub node: String,
+    /// What to do about its volumes first.
+    pub volumes: VolumePlan,
 }
 
-/// Why a pod goes nowhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unschedulable {
-    /// How many nodes there are.
-    pub nodes: usize,
-    /// How many nodes were refused for each reason.
-    pub reasons: BTreeMap<Cow<'static, str>, usize>,
-    /// Changes that may help.
-    pub hints: BTreeSet<Hint>,
+/// Where the last decision left off: the next one looks at the nodes after those, and takes the next of equals. The same cluster, pod and
+/// cursor always give the same answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// First node to look at.
+    pub start: usize,
+    /// Decisions made.
+    pub turn: usize,
 }
 
-impl Unschedulable {
-    /// The message of a `FailedScheduling` event, as upstream's `FitError.Error` words it: reasons sorted as text, counts included.
-    pub fn message(&self) -> String {
-        if self.nodes == 0 {
-            return "no nodes available to schedule pods".into();
-        }
-        let mut reasons: Vec<_> = self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-        reasons.sort();
-        format!("0/{} nodes are available: {}.", self.nodes, reasons.join(", "))
-    }
-}
-
-/// Decides where `pod` goes. Among equally good nodes `turn` chooses, so that calling with a counter spreads pods evenly and the same
-/// arguments always give the same answer.
+/// Decides where `pod` goes. In large clusters the best of enough nodes is taken, not of all. The cluster is changed in its memory alone:
+/// what has to be counted for this pod is counted from then on.
 pub fn place(
     pod: &PodRequest,
-    cluster: &Snapshot,
-    plugins: &[Box<dyn Plugin>],
-    turn: usize,
+    cluster: &mut Snapshot,
+    profile: &Profile,
+    cursor: &mut Cursor,
 ) -> Result<Placement, Unschedulable> {
-    let mut failure = Unschedulable { nodes: 0, reasons: BTreeMap::new(), hints: BTreeSet::from([Hint::Node]) };
-    let mut fitting = Vec::new();
-    for node in cluster.nodes() {
-        failure.nodes += 1;
-        if fits(pod, node, cluster, plugins, &mut failure) {
-            fitting.push(node);
-        }
-    }
-    let best = fitting.iter().map(|node| score(pod, node, cluster, plugins)).collect::<Vec<_>>();
-    let Some(highest) = best.iter().max() else { return Err(failure) };
-    let equal: Vec<_> =
-        fitting.iter().zip(&best).filter(|(_, score)| *score == highest).map(|(node, _)| node).collect();
-    Ok(Placement { node: equal[turn % equal.len()].name.clone() })
+    cluster.prepare(pod);
+    let cluster = &*cluster;
+    let filters = Filters::new(pod, cluster, profile);
+    let mut failure = Unschedulable::new(cluster.order().len());
+    let fitting = search(pod, cluster, &filters, cursor, &mut failure);
+    cursor.turn = cursor.turn.wrapping_add(1);
+    let node = match fitting.as_slice() {
+        [] => return Err(failure),
+        [only] => only,
+        several => best(pod, cluster, profile, several, cursor.turn),
+    };
+    let volumes = storage::plan(pod, node, &cluster.storage).unwrap_or_default();
+    Ok(Placement { node: node.name.clone(), volumes })
 }
 
-fn fits(
+/// Nodes on which the pod fits: the one emptied for it, else enough to choose from.
+fn search<'a>(
     pod: &PodRequest,
-    node: &NodeState,
-    cluster: &Snapshot,
-    plugins: &[Box<dyn Plugin>],
+    cluster: &'a Snapshot,
+    filters: &Filters<'_>,
+    cursor: &mut Cursor,
     failure: &mut Unschedulable,
-) -> bool {
-    for plugin in plugins {
-        if let Verdict::Refused(reasons) = plugin.filter(pod, node, cluster) {
-            failure.hints.extend(plugin.hints());
-            for reason in reasons {
-                *failure.reasons.entry(reason).or_default() += 1;
-            }
-            return false;
+) -> Vec<&'a NodeState> {
+    if let Some(refused) = filters.refused() {
+        failure.refuse_all(refused);
+        return Vec::new();
+    }
+    let nominated = cluster.nomination(&pod.uid).or_else(|| pod.nominated()).and_then(|name| cluster.node(name));
+    if let Some(node) =
+        nominated.filter(|node| filters.allow(node) && verdict(pod, node, cluster, filters).1 == Verdict::Fits)
+    {
+        return vec![node];
+    }
+    let order = cluster.order();
+    let (mut fitting, mut examined) = (Vec::new(), 0);
+    let enough = enough_nodes(order.len(), filters.percentage);
+    let start = if order.is_empty() { 0 } else { cursor.start % order.len() };
+    let narrowed = filters.nodes(cluster);
+    let rotated = order[start..].iter().chain(&order[..start]).map(|slot| cluster.by_slot(*slot));
+    let nodes: Box<dyn Iterator<Item = &NodeState>> = match narrowed {
+        Some(nodes) => Box::new(nodes.into_iter()),
+        None => Box::new(rotated),
+    };
+    for node in nodes {
+        examined += 1;
+        match verdict(pod, node, cluster, filters) {
+            (_, Verdict::Fits) => fitting.push(node),
+            (plugin, verdict) => failure.refuse(node.slot, plugin, verdict),
+        }
+        if fitting.len() >= enough {
+            break;
         }
     }
-    true
+    cursor.start = start + examined;
+    failure.exclude(order.len() - examined.min(order.len()), filters.narrowing());
+    fitting
 }
 
-fn score(pod: &PodRequest, node: &NodeState, cluster: &Snapshot, plugins: &[Box<dyn Plugin>]) -> u32 {
-    plugins.iter().filter_map(|plugin| Some(u32::from(plugin.score(pod, node, cluster)?) * plugin.weight())).sum()
+/// What the first plugin to refuse says, and its number. Where others wait for room on the node that go before this pod, it must fit
+/// beside them; and without them as well, because they may never come.
+fn verdict(pod: &PodRequest, node: &NodeState, cluster: &Snapshot, filters: &Filters<'_>) -> (usize, Verdict) {
+    if cluster.has_nominated() {
+        let goes_before = |other: &&std::sync::Arc<PodRequest>| other.priority >= pod.priority && other.uid != pod.uid;
+        let come: Vec<_> = cluster.nominated_on(&node.name).filter(goes_before).cloned().collect();
+        if !come.is_empty() {
+            let then = node.changed([], &come);
+            let verdict = filters.check(&Candidate { node: &then, gone: &[], come: &come });
+            if verdict.1 != Verdict::Fits {
+                return verdict;
+            }
+        }
+    }
+    filters.check(&Candidate { node, gone: &[], come: &[] })
+}
+
+/// Of how many fitting nodes the best is good enough. Upstream's `numFeasibleNodesToFind` with its default percentage.
+fn enough_nodes(nodes: usize, percentage: Option<usize>) -> usize {
+    const AT_LEAST: usize = 100;
+    let percentage = percentage.unwrap_or_else(|| 50usize.saturating_sub(nodes / 125).max(5));
+    (nodes * percentage / 100).max(AT_LEAST)
+}
+
+fn best<'a>(
+    pod: &PodRequest,
+    cluster: &Snapshot,
+    profile: &Profile,
+    nodes: &[&'a NodeState],
+    turn: usize,
+) -> &'a NodeState {
+    let mut totals = vec![0; nodes.len()];
+    for enabled in profile.plugins.iter().filter(|enabled| enabled.weight != 0) {
+        let Some(score) = enabled.plugin.pre_score(pod, cluster) else { continue };
+        let scores = score(nodes);
+        debug_assert!(scores.iter().all(|score| (0..=100).contains(score)), "{}: {scores:?}", enabled.plugin.name());
+        totals.iter_mut().zip(scores).for_each(|(total, score)| *total += score * enabled.weight);
+    }
+    let highest = totals.iter().copied().max().unwrap_or(0);
+    let equal: Vec<_> =
+        nodes.iter().zip(&totals).filter(|(_, total)| **total == highest).map(|(node, _)| node).collect();
+    equal[turn % equal.len()]
 }
 
 #[cfg(test)]

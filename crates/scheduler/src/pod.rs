@@ -1,32 +1,27 @@
-//! A pod as the scheduler sees it: what it asks for, read once when it enters the queue.
+//! A pod as the scheduler sees it: what it asks for, read once when it comes.
 
-use std::sync::Arc;
+mod affinity;
+mod counts;
+mod ports;
+mod spread;
+
+use std::sync::{Arc, OnceLock};
 
 use sampan_api::k8s::api::core::v1::{Pod, PodSpec};
 use sampan_meta::NamespacedName;
 
 use crate::Resources;
+use crate::labels::{NodeTerm, NodeTerms};
+use crate::resources::Requests;
+use crate::selector::Labels;
+use crate::taints::Toleration;
 
-/// A port of the node that a pod wants for itself.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostPort {
-    /// `TCP`, `UDP` or `SCTP`.
-    pub protocol: String,
-    /// Address of the node; `0.0.0.0` is all of them.
-    pub ip: String,
-    /// Port number.
-    pub port: i32,
-}
+pub(crate) use counts::spread_counts;
 
-impl HostPort {
-    /// Whether both cannot be had on one node.
-    pub fn clashes_with(&self, other: &Self) -> bool {
-        let everywhere = |ip: &str| ip == "0.0.0.0" || ip == "::";
-        self.port == other.port
-            && self.protocol == other.protocol
-            && (self.ip == other.ip || everywhere(&self.ip) || everywhere(&other.ip))
-    }
-}
+pub use affinity::{AffinityTerm, PodAffinity, PodSelector, WeightedTerm};
+pub use counts::Counts;
+pub use ports::HostPort;
+pub use spread::Spread;
 
 /// What a pod asks of a node.
 #[derive(Clone, Debug)]
@@ -39,10 +34,61 @@ pub struct PodRequest {
     pub priority: i32,
     /// Sum of its requests.
     pub resources: Resources,
+    /// CPU and memory it is taken for when nodes are compared: as `resources`, but never nothing.
+    pub weight: (i64, i64),
     /// Ports it wants on the node.
     pub host_ports: Vec<HostPort>,
+    /// Which nodes it may run on.
+    pub nodes: NodeChoice,
+    /// Which taints it tolerates.
+    pub tolerations: Vec<Toleration>,
+    /// What it says about other pods.
+    pub affinity: PodAffinity,
+    /// How it shall be spread; empty: by the defaults.
+    pub spread: Vec<Spread>,
+    /// Claims it mounts, by name, in its own namespace.
+    pub claims: Vec<Claim>,
+    /// It is being deleted.
+    pub terminating: bool,
     /// The pod itself, for plugins that look deeper.
     pub pod: Arc<Pod>,
+    counts: OnceLock<Counts>,
+}
+
+/// `nodeSelector` and node affinity.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct NodeChoice {
+    /// Labels the node must have.
+    pub selector: Labels,
+    /// Terms one of which must match.
+    pub required: Option<NodeTerms>,
+}
+
+impl NodeChoice {
+    /// Whether any node will do.
+    pub fn is_any(&self) -> bool {
+        self.selector.is_empty() && self.required.is_none()
+    }
+
+    /// The only nodes it can be, when terms name them: a daemon's pod is for one node.
+    pub fn names(&self) -> Option<Vec<&str>> {
+        self.required.as_ref().and_then(NodeTerms::names)
+    }
+
+    /// Whether the node of that name and labels is one of them.
+    pub fn matches(&self, name: &str, labels: &Labels) -> bool {
+        self.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+            && self.required.as_ref().is_none_or(|terms| terms.match_node(name, labels))
+    }
+}
+
+/// A persistent volume claim that a pod mounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Its name.
+    pub name: String,
+    /// It is made for this pod from the volume's template, and goes with it.
+    pub ephemeral: bool,
 }
 
 impl PodRequest {
@@ -51,6 +97,7 @@ impl PodRequest {
         let empty = PodSpec::default();
         let spec = pod.spec.as_ref().unwrap_or(&empty);
         let metadata = &pod.metadata;
+        let requests = Requests::of(spec, pod.status.as_ref());
         Self {
             name: NamespacedName {
                 namespace: metadata.namespace.clone().unwrap_or_default(),
@@ -58,27 +105,83 @@ impl PodRequest {
             },
             uid: metadata.uid.clone().unwrap_or_default(),
             priority: spec.priority.unwrap_or(0),
-            resources: Resources::requested_by(spec),
-            host_ports: host_ports(spec),
+            weight: requests.weight,
+            resources: requests.exact,
+            host_ports: HostPort::all(spec),
+            nodes: node_choice(spec),
+            tolerations: spec.tolerations.iter().flatten().filter_map(Toleration::new).collect(),
+            affinity: PodAffinity::new(&pod),
+            spread: Spread::all(&pod),
+            claims: claims(spec, metadata.name.as_deref().unwrap_or_default()),
+            terminating: metadata.deletion_timestamp.is_some(),
             pod,
+            counts: OnceLock::new(),
         }
     }
 
-    /// Its spec; empty when it has none.
+    /// Its spec; absent when it has none.
     pub fn spec(&self) -> Option<&PodSpec> {
         self.pod.spec.as_ref()
     }
+
+    /// Who shall schedule it: the name of a profile.
+    pub fn scheduler_name(&self) -> &str {
+        self.spec().and_then(|spec| spec.scheduler_name.as_deref()).unwrap_or("default-scheduler")
+    }
+
+    /// Its labels.
+    pub fn labels(&self) -> &Labels {
+        static NONE: Labels = Labels::new();
+        self.pod.metadata.labels.as_ref().unwrap_or(&NONE)
+    }
+
+    /// What must be counted to decide on it.
+    pub fn counts(&self) -> &Counts {
+        self.counts.get_or_init(|| Counts::new(self))
+    }
+
+    /// The node that was emptied for it, if any.
+    pub fn nominated(&self) -> Option<&str> {
+        let status = self.pod.status.as_ref()?;
+        status.nominated_node_name.as_deref().filter(|node| !node.is_empty())
+    }
+
+    /// Preferences among nodes with their weights.
+    pub fn preferred_nodes(&self) -> Vec<(i64, NodeTerm)> {
+        let affinity = self.spec().and_then(|spec| spec.affinity.as_ref()?.node_affinity.as_ref());
+        let preferred =
+            affinity.and_then(|affinity| affinity.preferred_during_scheduling_ignored_during_execution.as_ref());
+        let weighted = preferred.into_iter().flatten().filter(|term| term.weight != 0);
+        weighted.map(|term| (i64::from(term.weight), NodeTerm::new(&term.preference))).collect()
+    }
+
+    /// When it started to run; `None` before.
+    pub fn started(&self) -> Option<jiff::Timestamp> {
+        Some(self.pod.status.as_ref()?.start_time.as_ref()?.0)
+    }
+
+    /// Whether anything is different that decides where pods go. What agents report of a running pod mostly is not.
+    pub fn differs_from(&self, other: &Self) -> bool {
+        self.uid != other.uid
+            || self.terminating != other.terminating
+            || self.resources != other.resources
+            || self.labels() != other.labels()
+            || self.pod.spec != other.pod.spec
+    }
 }
 
-fn host_ports(spec: &PodSpec) -> Vec<HostPort> {
-    let sidecars =
-        spec.init_containers.iter().flatten().filter(|container| container.restart_policy.as_deref() == Some("Always"));
-    let ports = spec.containers.iter().chain(sidecars).flat_map(|container| container.ports.iter().flatten());
-    ports
-        .filter_map(|port| {
-            let number = port.host_port.filter(|number| *number > 0)?;
-            let ip = port.host_ip.clone().filter(|ip| !ip.is_empty()).unwrap_or_else(|| "0.0.0.0".into());
-            Some(HostPort { protocol: port.protocol.clone().unwrap_or_else(|| "TCP".into()), ip, port: number })
-        })
-        .collect()
+fn node_choice(spec: &PodSpec) -> NodeChoice {
+    let affinity = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
+    let required = affinity.and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref());
+    NodeChoice { selector: spec.node_selector.clone().unwrap_or_default(), required: required.map(NodeTerms::new) }
+}
+
+fn claims(spec: &PodSpec, pod: &str) -> Vec<Claim> {
+    let claim =
+        |volume: &sampan_api::k8s::api::core::v1::Volume| match (&volume.persistent_volume_claim, &volume.ephemeral) {
+            (Some(source), _) => Some(Claim { name: source.claim_name.clone(), ephemeral: false }),
+            (None, Some(_)) => Some(Claim { name: format!("{pod}-{}", volume.name), ephemeral: true }),
+            (None, None) => None,
+        };
+    spec.volumes.iter().flatten().filter_map(claim).collect()
 }

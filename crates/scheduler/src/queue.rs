@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::PodRequest;
-use crate::plugins::Hint;
+use crate::profile::PluginSet;
 
 /// Upstream's `podInitialBackoffSeconds` and `podMaxBackoffSeconds`.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
@@ -25,6 +25,8 @@ pub struct Queue {
     pods: BTreeMap<String, Entry>,
     active: BTreeMap<Turn, String>,
     backoff: BTreeMap<(Instant, u64), String>,
+    /// Pods that wait for the cluster to change, by who refused them.
+    waiting: BTreeMap<PluginSet, BTreeSet<String>>,
     next: u64,
 }
 
@@ -40,7 +42,7 @@ struct Entry {
 enum Place {
     Active(Turn),
     Backoff((Instant, u64)),
-    Waiting(BTreeSet<Hint>),
+    Waiting(PluginSet),
     /// Popped: somebody is deciding on it or binding it.
     Trying,
 }
@@ -49,15 +51,34 @@ impl Queue {
     /// Adds a pod, or takes its new state: a pod that changed is tried again, because the change may be what it needed.
     pub fn add(&mut self, pod: Arc<PodRequest>) {
         let uid = pod.uid.clone();
-        if let Some(entry) = self.pods.get_mut(&uid) {
-            entry.pod = pod;
-            if !matches!(entry.place, Place::Waiting(_)) {
-                return;
+        match self.pods.get_mut(&uid) {
+            Some(entry) => entry.pod = pod,
+            None => {
+                self.pods.insert(uid.clone(), Entry { pod, attempts: 0, last_attempt: None, place: Place::Trying });
+                return self.activate(&uid);
             }
-        } else {
-            self.pods.insert(uid.clone(), Entry { pod, attempts: 0, last_attempt: None, place: Place::Trying });
         }
-        self.activate(&uid);
+        self.activate_waiting(&uid);
+    }
+
+    /// Takes the new state of a pod whose change decides nothing.
+    pub fn refresh(&mut self, pod: Arc<PodRequest>) {
+        if let Some(entry) = self.pods.get_mut(&pod.uid) {
+            entry.pod = pod;
+        }
+    }
+
+    /// The pod as last seen, if it is known.
+    pub fn get(&self, uid: &str) -> Option<&Arc<PodRequest>> {
+        self.pods.get(uid).map(|entry| &entry.pod)
+    }
+
+    /// Tries a pod that waits at once: the room that was being made for it went to another.
+    pub fn activate_waiting(&mut self, uid: &str) {
+        if let Some(Place::Waiting(refused_by)) = self.pods.get(uid).map(|entry| entry.place.clone()) {
+            self.stop_waiting(refused_by, uid);
+            self.activate(uid);
+        }
     }
 
     /// Forgets a pod: bound, deleted, or no longer ours. Returns whether it was there.
@@ -66,14 +87,15 @@ impl Queue {
         match entry.place {
             Place::Active(turn) => drop(self.active.remove(&turn)),
             Place::Backoff(due) => drop(self.backoff.remove(&due)),
-            Place::Waiting(_) | Place::Trying => {}
+            Place::Waiting(refused_by) => self.stop_waiting(refused_by, uid),
+            Place::Trying => {}
         }
         true
     }
 
     /// The next pod to try.
     pub fn pop(&mut self, now: Instant) -> Option<Arc<PodRequest>> {
-        self.wake(now);
+        self.end_backoffs(now);
         let (_, uid) = self.active.pop_first()?;
         let entry = self.pods.get_mut(&uid)?;
         entry.place = Place::Trying;
@@ -87,10 +109,11 @@ impl Queue {
         self.backoff.first_key_value().map(|((due, _), _)| *due)
     }
 
-    /// The pod fits nowhere until one of `hints` happens.
-    pub fn wait_for(&mut self, uid: &str, hints: BTreeSet<Hint>) {
+    /// The pod fits nowhere; `refused_by` are asked of what happens whether it can help.
+    pub fn wait(&mut self, uid: &str, refused_by: PluginSet) {
         if let Some(entry) = self.pods.get_mut(uid) {
-            entry.place = Place::Waiting(hints);
+            entry.place = Place::Waiting(refused_by);
+            self.waiting.entry(refused_by).or_default().insert(uid.to_owned());
         }
     }
 
@@ -99,13 +122,22 @@ impl Queue {
         self.back_off(uid);
     }
 
-    /// Something happened that may help those who wait for it.
-    pub fn happened(&mut self, hint: Hint) {
-        let waits = |entry: &&Entry| matches!(&entry.place, Place::Waiting(hints) if hints.contains(&hint));
-        let helped: Vec<_> = self.pods.values().filter(waits).map(|entry| entry.pod.uid.clone()).collect();
-        for uid in helped {
+    /// Something happened: pods that `helps` says it can help are tried again once their backoff is over.
+    pub fn wake(&mut self, helps: impl Fn(&PodRequest, PluginSet) -> bool) {
+        let mut helped = Vec::new();
+        for (refused_by, uids) in &self.waiting {
+            let is_helped = |uid: &&String| self.pods.get(*uid).is_some_and(|entry| helps(&entry.pod, *refused_by));
+            helped.extend(uids.iter().filter(is_helped).map(|uid| (*refused_by, uid.clone())));
+        }
+        for (refused_by, uid) in helped {
+            self.stop_waiting(refused_by, &uid);
             self.back_off(&uid);
         }
+    }
+
+    /// Whether no pod waits for the cluster to change.
+    pub fn nobody_waits(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// How many pods are known.
@@ -128,6 +160,15 @@ impl Queue {
         }
     }
 
+    fn stop_waiting(&mut self, refused_by: PluginSet, uid: &str) {
+        if let Some(uids) = self.waiting.get_mut(&refused_by) {
+            uids.remove(uid);
+            if uids.is_empty() {
+                self.waiting.remove(&refused_by);
+            }
+        }
+    }
+
     fn back_off(&mut self, uid: &str) {
         self.next += 1;
         let Some(entry) = self.pods.get_mut(uid) else { return };
@@ -137,7 +178,7 @@ impl Queue {
         self.backoff.insert(due, uid.to_owned());
     }
 
-    fn wake(&mut self, now: Instant) {
+    fn end_backoffs(&mut self, now: Instant) {
         while let Some(entry) = self.backoff.first_entry().filter(|entry| entry.key().0 <= now) {
             let uid = entry.remove();
             self.activate(&uid);
@@ -180,10 +221,11 @@ mod tests {
         let (mut queue, now) = (Queue::default(), Instant::now());
         queue.add(pod("a", 0));
         popped(&mut queue, now);
-        queue.wait_for("a", BTreeSet::from([Hint::Node]));
-        queue.happened(Hint::PodGone);
+        queue.wait("a", 0b10);
+        queue.wake(|_, refused_by| refused_by & 1 != 0);
         assert_eq!((popped(&mut queue, now), queue.next_due()), (None, None));
-        queue.happened(Hint::Node);
+        queue.wake(|pod, refused_by| pod.uid == "a" && refused_by == 0b10);
+        assert!(queue.nobody_waits());
         assert_eq!(queue.next_due(), Some(now + FIRST_BACKOFF));
         assert_eq!(popped(&mut queue, now), None);
         assert_eq!(popped(&mut queue, now + FIRST_BACKOFF), Some("a".into()));
@@ -211,7 +253,7 @@ mod tests {
         popped(&mut queue, now);
         queue.add(pod("a", 5));
         assert_eq!(popped(&mut queue, now), None, "it is being tried");
-        queue.wait_for("a", BTreeSet::from([Hint::Node]));
+        queue.wait("a", 1);
         queue.add(pod("a", 5));
         assert_eq!(popped(&mut queue, now), Some("a".into()));
         queue.retry("a");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sampan_api::k8s::api::core::v1::{Container, PodSpec};
+use sampan_api::k8s::api::core::v1::{Container, PodCondition, PodSpec, PodStatus};
 use sampan_api::k8s::apimachinery::pkg::api::resource::Quantity as WireQuantity;
 use sampan_meta::Quantity;
 
@@ -39,21 +39,6 @@ impl Resources {
         resources
     }
 
-    /// What a pod asks for while it runs: the sum of its containers and sidecars, or what the greediest init container needs with the
-    /// sidecars started before it, whichever is more; plus the overhead of its sandbox. Matches upstream's
-    /// `component-helpers/resource.PodRequests`.
-    pub fn requested_by(spec: &PodSpec) -> Self {
-        let mut running = Self::default();
-        for container in &spec.containers {
-            running.add(&container_requests(container));
-        }
-        let (sidecars, starting) = starting(spec);
-        running.add(&sidecars);
-        running.raise_to(&starting);
-        running.add(&spec.overhead.as_ref().map(Self::from_list).unwrap_or_default());
-        running
-    }
-
     /// Adds every amount of `other`.
     pub fn add(&mut self, other: &Self) {
         self.merge(other, i64::saturating_add);
@@ -62,23 +47,44 @@ impl Resources {
     /// Takes every amount of `other` away.
     pub fn subtract(&mut self, other: &Self) {
         self.merge(other, i64::saturating_sub);
+        self.other.retain(|_, amount| *amount != 0);
     }
 
-    /// Names of what does not fit into `free`, as upstream says them: `cpu`, `memory`, `ephemeral-storage`, then the rest.
-    pub fn missing_from(&self, free: &Self) -> Vec<String> {
-        let fixed = [
-            ("cpu", self.cpu, free.cpu),
-            ("memory", self.memory, free.memory),
-            ("ephemeral-storage", self.ephemeral_storage, free.ephemeral_storage),
-        ];
-        let fixed = fixed.into_iter().map(|(name, wanted, free)| (name.to_owned(), wanted, free));
-        let other =
-            self.other.iter().map(|(name, wanted)| (name.clone(), *wanted, free.other.get(name).copied().unwrap_or(0)));
-        fixed.chain(other).filter(|(_, wanted, free)| *wanted > 0 && wanted > free).map(|(name, ..)| name).collect()
+    /// Calls `lacking` with the name of each amount of which `used` leaves too little of `allocatable`: `cpu`, `memory`,
+    /// `ephemeral-storage`, then the rest; and whether it were too little even with nothing used.
+    pub fn lacking<'a>(&'a self, allocatable: &Self, used: &Self, mut lacking: impl FnMut(&'a str, bool)) {
+        let mut check = |name, wanted: i64, allocatable: i64, used: i64| {
+            if wanted > 0 && wanted > allocatable.saturating_sub(used) {
+                lacking(name, wanted > allocatable);
+            }
+        };
+        check("cpu", self.cpu, allocatable.cpu, used.cpu);
+        check("memory", self.memory, allocatable.memory, used.memory);
+        check("ephemeral-storage", self.ephemeral_storage, allocatable.ephemeral_storage, used.ephemeral_storage);
+        for (name, wanted) in &self.other {
+            check(name, *wanted, allocatable.amount(name), used.amount(name));
+        }
+    }
+
+    fn amount(&self, name: &str) -> i64 {
+        self.other.get(name).copied().unwrap_or(0)
     }
 
     fn raise_to(&mut self, other: &Self) {
         self.merge(other, i64::max);
+    }
+
+    /// Takes the amounts that `list` names from it: what a pod asks for as a whole.
+    fn replace_by(&mut self, list: &List) {
+        let own = Self::from_list(list);
+        for name in list.keys() {
+            match name.as_str() {
+                "cpu" => self.cpu = own.cpu,
+                "memory" => self.memory = own.memory,
+                "ephemeral-storage" => self.ephemeral_storage = own.ephemeral_storage,
+                _ => drop(self.other.insert(name.clone(), own.amount(name))),
+            }
+        }
     }
 
     fn merge(&mut self, other: &Self, with: fn(i64, i64) -> i64) {
@@ -92,11 +98,58 @@ impl Resources {
     }
 }
 
+/// What a pod asks for, exactly and as weight among nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// What is asked for.
+    pub exact: Resources,
+    /// CPU and memory with something assumed where nothing is asked for, so that pods without requests spread.
+    pub weight: (i64, i64),
+}
+
+/// What a container without requests is taken for when nodes are compared: upstream's `util.DefaultMilliCPURequest` and
+/// `DefaultMemoryRequest`.
+const ASSUMED_CPU: i64 = 100;
+const ASSUMED_MEMORY: i64 = 200 << 20;
+
+impl Requests {
+    /// What a pod asks for while it runs: the sum of its containers and sidecars, or what the greediest init container needs with the
+    /// sidecars started before it, whichever is more; requests of the pod itself in place of its containers'; plus the overhead of its
+    /// sandbox. While a resize is under way, what it had or gets, whichever is more. Matches upstream's
+    /// `component-helpers/resource.PodRequests`.
+    pub fn of(spec: &PodSpec, status: Option<&PodStatus>) -> Self {
+        let exact = total(spec, |container| container_requests(container, status));
+        let weight = total(spec, |container| {
+            let mut requests = container_requests(container, status);
+            let given = |name: &str| asks_for(container, name);
+            requests.cpu = if given("cpu") { requests.cpu } else { ASSUMED_CPU };
+            requests.memory = if given("memory") { requests.memory } else { ASSUMED_MEMORY };
+            requests
+        });
+        Self { exact, weight: (weight.cpu, weight.memory) }
+    }
+}
+
+fn total(spec: &PodSpec, requests: impl Fn(&Container) -> Resources) -> Resources {
+    let mut running = Resources::default();
+    for container in &spec.containers {
+        running.add(&requests(container));
+    }
+    let (sidecars, starting) = starting(spec, &requests);
+    running.add(&sidecars);
+    running.raise_to(&starting);
+    if let Some(own) = spec.resources.as_ref().and_then(|resources| resources.requests.as_ref()) {
+        running.replace_by(own);
+    }
+    running.add(&spec.overhead.as_ref().map(Resources::from_list).unwrap_or_default());
+    running
+}
+
 /// What the sidecars ask for, and the most that is needed at once while init containers run.
-fn starting(spec: &PodSpec) -> (Resources, Resources) {
+fn starting(spec: &PodSpec, requests: impl Fn(&Container) -> Resources) -> (Resources, Resources) {
     let (mut sidecars, mut most) = (Resources::default(), Resources::default());
     for container in spec.init_containers.iter().flatten() {
-        let mut needed = container_requests(container);
+        let mut needed = requests(container);
         if container.restart_policy.as_deref() == Some("Always") {
             sidecars.add(&needed);
             needed = sidecars.clone();
@@ -108,9 +161,36 @@ fn starting(spec: &PodSpec) -> (Resources, Resources) {
     (sidecars, most)
 }
 
-fn container_requests(container: &Container) -> Resources {
-    let requests = container.resources.as_ref().and_then(|resources| resources.requests.as_ref());
-    requests.map(Resources::from_list).unwrap_or_default()
+fn asks_for(container: &Container, name: &str) -> bool {
+    container
+        .resources
+        .as_ref()
+        .and_then(|resources| resources.requests.as_ref())
+        .is_some_and(|list| list.contains_key(name))
+}
+
+fn container_requests(container: &Container, status: Option<&PodStatus>) -> Resources {
+    let list = |list: Option<&List>| list.map(Resources::from_list).unwrap_or_default();
+    let mut asked = list(container.resources.as_ref().and_then(|resources| resources.requests.as_ref()));
+    let Some(status) = status else { return asked };
+    let all = status.container_statuses.iter().chain(&status.init_container_statuses).flatten();
+    let Some(current) = all.into_iter().find(|current| current.name == container.name) else { return asked };
+    if current.resources.is_none() && current.allocated_resources.is_none() {
+        return asked;
+    }
+    if resize_is_infeasible(status) {
+        asked = Resources::default();
+    }
+    asked.raise_to(&list(current.resources.as_ref().and_then(|resources| resources.requests.as_ref())));
+    asked.raise_to(&list(current.allocated_resources.as_ref()));
+    asked
+}
+
+fn resize_is_infeasible(status: &PodStatus) -> bool {
+    let pending = |condition: &PodCondition| {
+        condition.type_ == "PodResizePending" && condition.reason.as_deref() == Some("Infeasible")
+    };
+    status.conditions.iter().flatten().any(pending)
 }
 
 fn saturate(amount: i128) -> i64 {
@@ -123,7 +203,7 @@ mod tests {
     use serde_json::json;
 
     fn requested(spec: serde_json::Value) -> Resources {
-        Resources::requested_by(&serde_json::from_value(spec).unwrap())
+        Requests::of(&serde_json::from_value(spec).unwrap(), None).exact
     }
 
     #[test]
@@ -152,14 +232,45 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
-        let wanted = Resources {
-            cpu: 2,
-            memory: 1,
-            other: BTreeMap::from([("example.com/gpu".into(), 1)]),
-            ..Default::default()
+    fn what_a_pod_asks_for_as_a_whole_stands_for_its_containers() {
+        let resources = requested(json!({
+            "resources": {"requests": {"cpu": "1"}},
+            "containers": [{"name": "c", "resources": {"requests": {"cpu": "200m", "memory": "1Mi"}}}],
+            "overhead": {"cpu": "50m"},
+        }));
+        assert_eq!((resources.cpu, resources.memory), (1050, 1 << 20));
+    }
+
+    #[test]
+    fn a_pod_that_is_being_resized_counts_for_what_it_has_or_gets_whichever_is_more() {
+        let spec = json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": "200m"}}}]});
+        let status = |reason: &str| {
+            json!({"containerStatuses": [{"name": "c", "image": "", "imageID": "", "ready": true, "restartCount": 0,
+                "resources": {"requests": {"cpu": "150m"}}}],
+                "conditions": [{"type": "PodResizePending", "status": "True", "reason": reason}]})
         };
-        let free = Resources { cpu: 1, memory: 1, ..Default::default() };
-        assert_eq!(wanted.missing_from(&free), ["cpu", "example.com/gpu"]);
+        let cpu = |reason: &str| {
+            let status = serde_json::from_value(status(reason)).unwrap();
+            Requests::of(&serde_json::from_value(spec.clone()).unwrap(), Some(&status)).exact.cpu
+        };
+        assert_eq!((cpu("Deferred"), cpu("Infeasible")), (200, 150));
+    }
+
+    #[test]
+    fn containers_without_requests_weigh_something() {
+        let spec = json!({"containers": [{"name": "a"}, {"name": "b", "resources": {"requests": {"cpu": "1"}}}]});
+        let requests = Requests::of(&serde_json::from_value(spec).unwrap(), None);
+        assert_eq!((requests.exact.cpu, requests.weight), (1000, (1100, 400 << 20)));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let other = BTreeMap::from([("example.com/gpu".into(), 1)]);
+        let wanted = Resources { cpu: 2, memory: 1, other, ..Default::default() };
+        let allocatable = Resources { cpu: 1, memory: 3, ..Default::default() };
+        let used = Resources { memory: 2, ..Default::default() };
+        let mut names = Vec::new();
+        wanted.lacking(&allocatable, &used, |name, _| names.push(name));
+        assert_eq!(names, ["cpu", "example.com/gpu"]);
     }
 }

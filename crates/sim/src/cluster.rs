@@ -189,7 +189,7 @@ async fn start_parts(
 ) -> Controllers {
     let scheduler = sampan_scheduler::Options {
         client: line(User::new("system:kube-scheduler", [""; 0])),
-        scheduler_name: "default-scheduler".into(),
+        profiles: vec![sampan_scheduler::Profile::new("default-scheduler")],
         clock: clock.clone(),
         entropy: Dice::new(seed, "scheduler").entropy(),
     };

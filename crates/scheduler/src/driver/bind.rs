@@ -1,19 +1,16 @@
-//! Writing what was decided.
+//! Writing bindings.
 
 use std::sync::Arc;
 
-use sampan_api::k8s::api::core::v1::{Pod, PodCondition};
-use sampan_client::{Api, Client, Error, Patch, PatchParams, PostParams, Recorder};
-use sampan_meta::Clock;
+use sampan_api::k8s::api::core::v1::Pod;
+use sampan_client::{Api, Client, Error, PostParams, Recorder};
 use serde_json::json;
-use tokio::sync::{Semaphore, mpsc};
 
-use crate::PodRequest;
+use super::report::Writer;
+use super::volumes;
+use crate::{Placement, PodRequest};
 
-/// Bindings written at once. More gain nothing on one store and would only queue there.
-const AT_ONCE: usize = 128;
-
-/// How a binding went.
+/// How writing went.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// Written, or it already was.
@@ -22,62 +19,46 @@ pub(super) enum Outcome {
     Gone { uid: String },
     /// Refused or lost: try again.
     Failed { uid: String },
+    /// A pod that had to go could not be sent away: whom it had to go for must look again.
+    NoRoomMade { uid: String },
 }
 
-pub(super) struct Binder {
-    client: Client,
-    recorder: Recorder,
-    clock: Arc<dyn Clock>,
-    outcomes: mpsc::UnboundedSender<Outcome>,
-    slots: Arc<Semaphore>,
-}
-
-impl Binder {
-    pub(super) fn new(
-        client: Client,
-        recorder: Recorder,
-        clock: Arc<dyn Clock>,
-        outcomes: mpsc::UnboundedSender<Outcome>,
-    ) -> Self {
-        Self { client, recorder, clock, outcomes, slots: Arc::new(Semaphore::new(AT_ONCE)) }
-    }
-
-    /// Binds `pod` to `node` on a task of its own and reports how it went.
-    pub(super) fn bind(&self, pod: Arc<PodRequest>, node: String) {
-        let (client, recorder) = (self.client.clone(), self.recorder.clone());
-        let (slots, outcomes) = (self.slots.clone(), self.outcomes.clone());
+impl Writer {
+    /// Binds `pod` on a task of its own and reports how it went.
+    pub(super) fn bind(&self, pod: Arc<PodRequest>, placement: Placement) {
+        let (client, recorder) = (self.client.clone(), self.recorder(&pod).cloned());
+        let (slots, outcomes, claims) = (self.slots.clone(), self.outcomes.clone(), self.claims.clone());
         tokio::spawn(async move {
+            let node = &placement.node;
+            if let Err(error) = volumes::settle(&client, &claims, &pod, &placement).await {
+                let _ = outcomes.send(unsettled(&pod, &error, recorder.as_ref()));
+                return;
+            }
+            // Only now: others shall not wait for this pod's volumes.
             let _slot = slots.acquire_owned().await;
-            let outcome = match write(&client, &pod, &node).await {
+            let outcome = match write(&client, &pod, node).await {
                 Ok(()) => {
                     let message = format!("Successfully assigned {}/{} to {node}", pod.name.namespace, pod.name.name);
-                    recorder.normal(&*pod.pod, "Scheduled", message);
+                    if let Some(recorder) = recorder {
+                        recorder.normal(&*pod.pod, "Scheduled", message);
+                    }
                     Outcome::Bound { uid: pod.uid.clone() }
                 }
-                Err(error) => failure(&pod, &node, &error, &recorder),
+                Err(error) => failure(&pod, node, &error, recorder.as_ref()),
             };
             // Nobody listens only when the scheduler itself has stopped.
             let _ = outcomes.send(outcome);
         });
     }
+}
 
-    /// Tells in an event and in the pod's condition why it has no node. Writes nothing when the condition already says so.
-    pub(super) fn report_unschedulable(&self, pod: &PodRequest, message: String) {
-        self.recorder.warning(&*pod.pod, "FailedScheduling", message.clone());
-        if says(&pod.pod, &message) {
-            return;
-        }
-        let api: Api<Pod> = Api::namespaced(self.client.clone(), &pod.name.namespace);
-        let (name, now) = (pod.name.name.clone(), sampan_meta::time::format_time(self.clock.now()));
-        let patch = json!({"metadata": {"uid": pod.uid}, "status": {"conditions": [{
-            "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message, "lastTransitionTime": now,
-        }]}});
-        tokio::spawn(async move {
-            if let Err(error) = api.patch_status(&name, &PatchParams::default(), &Patch::Strategic(patch)).await {
-                tracing::debug!(pod = name, %error, "failed to write why a pod has no node");
-            }
-        });
+fn unsettled(pod: &PodRequest, error: &volumes::VolumeError, recorder: Option<&Recorder>) -> Outcome {
+    tracing::warn!(pod = %pod.name, %error, "failed to bind volumes");
+    if let Some(recorder) = recorder {
+        let why = format!("running PreBind plugin \"VolumeBinding\": {error}");
+        recorder.warning(&*pod.pod, "FailedScheduling", why);
     }
+    Outcome::Failed { uid: pod.uid.clone() }
 }
 
 async fn write(client: &Client, pod: &PodRequest, node: &str) -> Result<(), Error> {
@@ -92,7 +73,7 @@ async fn write(client: &Client, pod: &PodRequest, node: &str) -> Result<(), Erro
     api.create_subresource::<_, serde_json::Value>("binding", &pod.name.name, &options, &binding).await.map(drop)
 }
 
-fn failure(pod: &PodRequest, node: &str, error: &Error, recorder: &Recorder) -> Outcome {
+fn failure(pod: &PodRequest, node: &str, error: &Error, recorder: Option<&Recorder>) -> Outcome {
     let uid = pod.uid.clone();
     match error {
         Error::Api(status) if status.code == 404 => Outcome::Gone { uid },
@@ -101,19 +82,11 @@ fn failure(pod: &PodRequest, node: &str, error: &Error, recorder: &Recorder) -> 
         _ => {
             let name = &pod.name;
             tracing::warn!(pod = %name, node, %error, "failed to bind");
-            recorder.warning(
-                &*pod.pod,
-                "FailedScheduling",
-                format!("failed to bind pod {name} to node {node}: {error}"),
-            );
+            if let Some(recorder) = recorder {
+                let why = format!("failed to bind pod {name} to node {node}: {error}");
+                recorder.warning(&*pod.pod, "FailedScheduling", why);
+            }
             Outcome::Failed { uid }
         }
     }
-}
-
-fn says(pod: &Pod, message: &str) -> bool {
-    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let matching =
-        |condition: &PodCondition| condition.type_ == "PodScheduled" && condition.message.as_deref() == Some(message);
-    conditions.iter().any(matching)
 }

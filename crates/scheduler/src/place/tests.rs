@@ -1,50 +1,17 @@
-use std::sync::Arc;
-
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
-use crate::plugins;
+use crate::Event;
+use crate::testing::{asking, cluster, node, pod};
 
-fn node(name: &str, extra: Value) -> Value {
-    let mut node = json!({"metadata": {"name": name, "labels": {"zone": name}},
-        "status": {"allocatable": {"cpu": "2", "memory": "2Gi", "pods": "3"}}});
-    json_patch(&mut node, extra);
-    node
+fn answer(pod: &PodRequest, cluster: &mut Snapshot) -> Result<Placement, Unschedulable> {
+    place(pod, cluster, &Profile::new("default-scheduler"), &mut Cursor::default())
 }
 
-fn json_patch(into: &mut Value, from: Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                json_patch(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => *into = from,
-    }
-}
-
-fn pod(uid: &str, spec: Value) -> Arc<PodRequest> {
-    let mut whole = json!({"metadata": {"name": uid, "uid": uid}, "spec": {"containers": [{"name": "c"}]}});
-    json_patch(&mut whole["spec"], spec);
-    Arc::new(PodRequest::new(Arc::new(serde_json::from_value(whole).unwrap())))
-}
-
-fn asking(uid: &str, cpu: &str) -> Arc<PodRequest> {
-    pod(uid, json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]}))
-}
-
-fn cluster(nodes: &[Value]) -> Snapshot {
-    let mut cluster = Snapshot::default();
-    for node in nodes {
-        cluster.set_node(Arc::new(serde_json::from_value(node.clone()).unwrap()));
-    }
-    cluster
-}
-
-fn check(pod: &PodRequest, cluster: &Snapshot, expected: Expect) {
-    let answer = match place(pod, cluster, &plugins::all(), 0) {
+fn check(pod: &PodRequest, cluster: &mut Snapshot, expected: Expect) {
+    let answer = match answer(pod, cluster) {
         Ok(placement) => placement.node,
         Err(unschedulable) => unschedulable.message(),
     };
@@ -53,14 +20,14 @@ fn check(pod: &PodRequest, cluster: &Snapshot, expected: Expect) {
 
 #[test]
 fn a_cluster_without_nodes_says_so() {
-    check(&asking("a", "1"), &cluster(&[]), expect!["no nodes available to schedule pods"]);
+    check(&asking("a", "1"), &mut cluster(&[]), expect!["no nodes available to schedule pods"]);
 }
 
 #[test]
 fn the_emptier_node_is_preferred() {
     let mut cluster = cluster(&[node("n1", json!({})), node("n2", json!({}))]);
     cluster.place(asking("other", "1"), "n1");
-    check(&asking("a", "500m"), &cluster, expect!["n2"]);
+    check(&asking("a", "500m"), &mut cluster, expect!["n2"]);
 }
 
 #[test]
@@ -73,7 +40,7 @@ fn what_every_node_lacks_is_counted() {
     cluster.place(asking("other", "1500m"), "n1");
     check(
         &asking("a", "1"),
-        &cluster,
+        &mut cluster,
         expect![
             "0/3 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable."
         ],
@@ -82,11 +49,11 @@ fn what_every_node_lacks_is_counted() {
 
 #[test]
 fn node_selectors_and_affinity_choose() {
-    let cluster = cluster(&[node("n1", json!({})), node("n2", json!({}))]);
-    check(&pod("a", json!({"nodeSelector": {"zone": "n2"}})), &cluster, expect!["n2"]);
+    let mut cluster = cluster(&[node("n1", json!({})), node("n2", json!({}))]);
+    check(&pod("a", json!({"nodeSelector": {"zone": "n2"}})), &mut cluster, expect!["n2"]);
     check(
         &pod("a", json!({"nodeSelector": {"zone": "n9"}})),
-        &cluster,
+        &mut cluster,
         expect!["0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."],
     );
     let preference = json!([{"weight": 10, "preference": {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["n2"]}]}}]);
@@ -95,7 +62,7 @@ fn node_selectors_and_affinity_choose() {
             "a",
             json!({"affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preference}}}),
         ),
-        &cluster,
+        &mut cluster,
         expect!["n2"],
     );
 }
@@ -109,26 +76,31 @@ fn a_host_port_is_had_once_per_node() {
     cluster.place(wants("first"), "n1");
     check(
         &wants("second"),
-        &cluster,
+        &mut cluster,
         expect!["0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports."],
     );
     cluster.remove("first");
-    check(&wants("second"), &cluster, expect!["n1"]);
+    check(&wants("second"), &mut cluster, expect!["n1"]);
 }
 
 #[test]
 fn a_node_takes_no_more_pods_than_it_says() {
     let mut cluster = cluster(&[node("n1", json!({}))]);
     ["a", "b", "c"].into_iter().for_each(|uid| cluster.place(pod(uid, json!({})), "n1"));
-    check(&pod("d", json!({})), &cluster, expect!["0/1 nodes are available: 1 Too many pods."]);
+    check(&pod("d", json!({})), &mut cluster, expect!["0/1 nodes are available: 1 Too many pods."]);
 }
 
 #[test]
 fn a_pod_that_only_lacks_room_waits_for_pods_to_go_and_one_that_lacks_a_label_does_not() {
-    let cluster = cluster(&[node("n1", json!({}))]);
-    let hints = |pod: &PodRequest| place(pod, &cluster, &plugins::all(), 0).unwrap_err().hints;
-    assert!(hints(&asking("a", "64")).contains(&Hint::PodGone));
-    assert!(!hints(&pod("b", json!({"nodeSelector": {"zone": "x"}}))).contains(&Hint::PodGone));
+    let mut cluster = cluster(&[node("n1", json!({}))]);
+    let profile = Profile::new("default-scheduler");
+    let other = asking("other", "1");
+    let mut helps = |pod: &PodRequest| {
+        let refused_by = answer(pod, &mut cluster).unwrap_err().plugins;
+        profile.members(refused_by).any(|plugin| plugin.helps(pod, &Event::PodGone(&other)))
+    };
+    assert!(helps(&asking("a", "64")));
+    assert!(!helps(&pod("b", json!({"nodeSelector": {"zone": "x"}}))));
 }
 
 proptest! {
@@ -136,11 +108,11 @@ proptest! {
     #[test]
     fn placing_never_overcommits_a_node(asked in prop::collection::vec((1i64..1500, prop::bool::ANY), 1..60)) {
         let mut cluster = cluster(&[node("n1", json!({})), node("n2", json!({"status": {"allocatable": {"cpu": "700m", "pods": "5"}}}))]);
-        let plugins = plugins::all();
+        let (profile, mut cursor) = (Profile::new("default-scheduler"), Cursor::default());
         for (turn, (cpu, leave)) in asked.iter().enumerate() {
             let uid = turn.to_string();
             let request = asking(&uid, &format!("{cpu}m"));
-            if let Ok(placement) = place(&request, &cluster, &plugins, turn) {
+            if let Ok(placement) = place(&request, &mut cluster, &profile, &mut cursor) {
                 cluster.place(request, &placement.node);
                 if *leave {
                     cluster.remove(&uid);
@@ -148,7 +120,7 @@ proptest! {
             }
             for node in cluster.nodes() {
                 prop_assert!(node.requested.cpu <= node.allocatable.cpu);
-                prop_assert!(i64::try_from(node.pod_count()).unwrap() <= node.most_pods);
+                prop_assert!(node.pod_count() <= node.most_pods);
             }
         }
         (0..asked.len()).for_each(|uid| drop(cluster.remove(&uid.to_string())));

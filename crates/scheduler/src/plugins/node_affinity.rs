@@ -1,9 +1,8 @@
 //! `nodeSelector` and node affinity.
 
-use super::{Plugin, Verdict};
-use crate::labels::{selector_matches, term_matches};
-use crate::{NodeState, PodRequest, Snapshot};
-use sampan_api::k8s::api::core::v1::NodeAffinity as Affinity;
+use super::score::stretched;
+use super::{Filter, Plugin, PreFilter, Score, Verdict};
+use crate::{Event, NodeState, PodRequest, Snapshot};
 
 pub(super) struct NodeAffinity;
 
@@ -12,29 +11,47 @@ impl Plugin for NodeAffinity {
         "NodeAffinity"
     }
 
-    fn filter(&self, pod: &PodRequest, node: &NodeState, _: &Snapshot) -> Verdict {
-        let labels = node.labels();
-        let selected = pod.spec().and_then(|spec| spec.node_selector.as_ref()).into_iter().flatten();
-        let selected = selected.into_iter().all(|(key, value)| labels.get(key) == Some(value));
-        let required =
-            affinity(pod).and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref());
-        let required = required.is_none_or(|selector| selector_matches(selector, &node.name, labels));
-        Verdict::refuse_if(!(selected && required), "node(s) didn't match Pod's node affinity/selector")
+    fn pre_filter<'a>(&self, pod: &'a PodRequest, cluster: &'a Snapshot) -> PreFilter<'a> {
+        if pod.nodes.is_any() {
+            return PreFilter::Skip;
+        }
+        let verdict = |fits: bool| Verdict::impossible_if(!fits, "node(s) didn't match Pod's node affinity/selector");
+        match pod.nodes.names() {
+            Some(names) => {
+                let filter: Filter<'a> = Box::new(move |candidate| verdict(chooses(pod, candidate.node)));
+                PreFilter::Narrow(names.into_iter().map(str::to_owned).collect(), filter)
+            }
+            None => {
+                let chosen = cluster.chosen(&pod.nodes);
+                let is_chosen = move |node: &NodeState| chosen.get(node.slot).copied().unwrap_or(false);
+                PreFilter::Check(Box::new(move |candidate| verdict(is_chosen(candidate.node))))
+            }
+        }
     }
 
-    fn score(&self, pod: &PodRequest, node: &NodeState, _: &Snapshot) -> Option<u8> {
-        let preferred = affinity(pod)?.preferred_during_scheduling_ignored_during_execution.as_ref()?;
-        let total: i64 = preferred.iter().map(|term| i64::from(term.weight)).sum();
-        let matching = preferred.iter().filter(|term| term_matches(&term.preference, &node.name, node.labels()));
-        let won: i64 = matching.map(|term| i64::from(term.weight)).sum();
-        u8::try_from(won * 100 / total.max(1)).ok()
+    fn pre_score<'a>(&self, pod: &'a PodRequest, _: &'a Snapshot) -> Option<Score<'a>> {
+        let preferred = pod.preferred_nodes();
+        if preferred.is_empty() {
+            return None;
+        }
+        Some(Box::new(move |nodes| {
+            let won = |node: &&NodeState| {
+                let matching = preferred.iter().filter(|(_, term)| term.matches(&node.name, node.labels()));
+                matching.map(|(weight, _)| weight).sum()
+            };
+            stretched(nodes.iter().map(won).collect())
+        }))
     }
 
-    fn weight(&self) -> u32 {
-        2
+    fn helps(&self, pod: &PodRequest, event: &Event<'_>) -> bool {
+        match event {
+            Event::NodeCame(node) => chooses(pod, node),
+            Event::NodeChanged(node, what) => what.labels && chooses(pod, node),
+            _ => false,
+        }
     }
 }
 
-fn affinity(pod: &PodRequest) -> Option<&Affinity> {
-    pod.spec()?.affinity.as_ref()?.node_affinity.as_ref()
+fn chooses(pod: &PodRequest, node: &NodeState) -> bool {
+    pod.nodes.matches(&node.name, node.labels())
 }

@@ -1,8 +1,8 @@
-//! `spec.nodeName` given by the user binds nothing by itself here: such a pod never enters the queue. What remains is a node named in
-//! affinity by field, which is `NodeAffinity`'s; so this plugin answers for pods whose name was set after they were queued.
+//! `spec.nodeName` given by the user binds nothing by itself here: such a pod never enters the queue. What remains is a pod whose name was
+//! set after it was queued.
 
-use super::{Plugin, Verdict};
-use crate::{NodeState, PodRequest, Snapshot};
+use super::{Plugin, PreFilter, Verdict};
+use crate::{PodRequest, Snapshot};
 
 pub(super) struct NodeName;
 
@@ -11,11 +11,11 @@ impl Plugin for NodeName {
         "NodeName"
     }
 
-    fn filter(&self, pod: &PodRequest, node: &NodeState, _: &Snapshot) -> Verdict {
+    fn pre_filter<'a>(&self, pod: &'a PodRequest, _: &'a Snapshot) -> PreFilter<'a> {
         let wanted = pod.spec().and_then(|spec| spec.node_name.as_deref()).filter(|name| !name.is_empty());
-        Verdict::refuse_if(
-            wanted.is_some_and(|wanted| wanted != node.name),
-            "node(s) didn't match the requested node name",
-        )
+        let Some(wanted) = wanted else { return PreFilter::Skip };
+        PreFilter::Check(Box::new(move |candidate| {
+            Verdict::impossible_if(candidate.node.name != wanted, "node(s) didn't match the requested node name")
+        }))
     }
 }

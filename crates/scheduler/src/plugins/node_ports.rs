@@ -1,7 +1,8 @@
 //! Two pods cannot have the same port of one node.
 
-use super::{Hint, Plugin, Verdict};
-use crate::{NodeState, PodRequest, Snapshot};
+use super::{Plugin, PreFilter, Verdict};
+use crate::pod::HostPort;
+use crate::{Event, PodRequest, Snapshot};
 
 pub(super) struct NodePorts;
 
@@ -10,12 +11,25 @@ impl Plugin for NodePorts {
         "NodePorts"
     }
 
-    fn filter(&self, pod: &PodRequest, node: &NodeState, _: &Snapshot) -> Verdict {
-        let clash = pod.host_ports.iter().any(|wanted| node.host_ports.keys().any(|used| used.clashes_with(wanted)));
-        Verdict::refuse_if(clash, "node(s) didn't have free ports for the requested pod ports")
+    fn pre_filter<'a>(&self, pod: &'a PodRequest, _: &'a Snapshot) -> PreFilter<'a> {
+        if pod.host_ports.is_empty() {
+            return PreFilter::Skip;
+        }
+        PreFilter::Check(Box::new(|candidate| match clash(&pod.host_ports, candidate.node.host_ports.keys()) {
+            true => Verdict::refused("node(s) didn't have free ports for the requested pod ports"),
+            false => Verdict::Fits,
+        }))
     }
 
-    fn hints(&self) -> &'static [Hint] {
-        &[Hint::Node, Hint::PodGone]
+    fn helps(&self, pod: &PodRequest, event: &Event<'_>) -> bool {
+        match event {
+            Event::NodeCame(_) => true,
+            Event::PodGone(gone) => clash(&pod.host_ports, gone.host_ports.iter()),
+            _ => false,
+        }
     }
+}
+
+fn clash<'a>(wanted: &[HostPort], mut used: impl Iterator<Item = &'a HostPort>) -> bool {
+    used.any(|used| wanted.iter().any(|wanted| wanted.clashes_with(used)))
 }

@@ -1,14 +1,10 @@
 //! A node must have what the pod asks for; of several, the one with the most left is preferred (upstream's `LeastAllocated`).
 
-use std::borrow::Cow;
+use smallvec::SmallVec;
 
-use super::{Hint, Plugin, Verdict};
-use crate::{NodeState, PodRequest, Snapshot};
-
-/// What a pod without requests is taken for when nodes are compared, so that they spread: upstream's `util.DefaultMilliCPURequest` and
-/// `DefaultMemoryRequest`.
-const ASSUMED_CPU: i64 = 100;
-const ASSUMED_MEMORY: i64 = 200 << 20;
+use super::score::MOST;
+use super::{Plugin, PreFilter, Reason, Score, Verdict};
+use crate::{Event, NodeState, PodRequest, Snapshot};
 
 pub(super) struct NodeResourcesFit;
 
@@ -17,35 +13,69 @@ impl Plugin for NodeResourcesFit {
         "NodeResourcesFit"
     }
 
-    fn filter(&self, pod: &PodRequest, node: &NodeState, _: &Snapshot) -> Verdict {
-        let mut reasons: Vec<Cow<'static, str>> = Vec::new();
-        if i64::try_from(node.pod_count()).is_ok_and(|count| count >= node.most_pods) {
-            reasons.push("Too many pods".into());
+    fn pre_filter<'a>(&self, pod: &'a PodRequest, _: &'a Snapshot) -> PreFilter<'a> {
+        PreFilter::Check(Box::new(|candidate| fits(pod, candidate.node)))
+    }
+
+    fn pre_score<'a>(&self, pod: &'a PodRequest, _: &'a Snapshot) -> Option<Score<'a>> {
+        Some(Box::new(|nodes| nodes.iter().map(|node| left(pod, node)).collect()))
+    }
+
+    fn helps(&self, pod: &PodRequest, event: &Event<'_>) -> bool {
+        match event {
+            Event::NodeCame(node) => fits(pod, node) == Verdict::Fits,
+            Event::NodeChanged(node, what) => what.allocatable && fits(pod, node) == Verdict::Fits,
+            // It also makes room for one pod more.
+            Event::PodGone(_) => true,
+            Event::PodChanged(old, new) => old.resources != new.resources,
+            _ => false,
         }
-        let missing = pod.resources.missing_from(&node.free());
-        reasons.extend(missing.into_iter().map(|name| Cow::Owned(format!("Insufficient {name}"))));
-        if reasons.is_empty() { Verdict::Fits } else { Verdict::Refused(reasons) }
-    }
-
-    fn score(&self, pod: &PodRequest, node: &NodeState, _: &Snapshot) -> Option<u8> {
-        let assumed = |asked: i64, otherwise: i64| if asked > 0 { asked } else { otherwise };
-        let cpu = left(node.allocatable.cpu, node.requested.cpu + assumed(pod.resources.cpu, ASSUMED_CPU));
-        let memory =
-            left(node.allocatable.memory, node.requested.memory + assumed(pod.resources.memory, ASSUMED_MEMORY));
-        let pods = left(node.most_pods, i64::try_from(node.pod_count()).unwrap_or(i64::MAX).saturating_add(1));
-        u8::try_from((cpu + memory + pods) / 3).ok()
-    }
-
-    fn hints(&self) -> &'static [Hint] {
-        &[Hint::Node, Hint::PodGone]
     }
 }
 
-/// How many hundredths of `allocatable` stay free.
-fn left(allocatable: i64, requested: i64) -> i64 {
-    if allocatable <= 0 {
-        return 0;
+fn fits(pod: &PodRequest, node: &NodeState) -> Verdict {
+    let mut reasons: SmallVec<[Reason; 1]> = SmallVec::new();
+    if node.pod_count() >= node.most_pods {
+        reasons.push(Reason::Borrowed("Too many pods"));
     }
-    let free = i128::from(allocatable.saturating_sub(requested).max(0));
-    i64::try_from(free * 100 / i128::from(allocatable)).unwrap_or(0)
+    let mut ever = true;
+    pod.resources.lacking(&node.allocatable, &node.requested, |name, beyond| {
+        reasons.push(insufficient(name));
+        ever &= !beyond;
+    });
+    match (reasons.is_empty(), ever) {
+        (true, _) => Verdict::Fits,
+        (false, true) => Verdict::Refused(reasons),
+        (false, false) => Verdict::Impossible(reasons),
+    }
+}
+
+fn insufficient(name: &str) -> Reason {
+    match name {
+        "cpu" => Reason::Borrowed("Insufficient cpu"),
+        "memory" => Reason::Borrowed("Insufficient memory"),
+        "ephemeral-storage" => Reason::Borrowed("Insufficient ephemeral-storage"),
+        other => Reason::Owned(format!("Insufficient {other}")),
+    }
+}
+
+/// The mean of what would be left of CPU and memory, in hundredths.
+fn left(pod: &PodRequest, node: &NodeState) -> i64 {
+    let resources = [
+        (node.allocatable.cpu, node.weight.0.saturating_add(pod.weight.0)),
+        (node.allocatable.memory, node.weight.1.saturating_add(pod.weight.1)),
+    ];
+    let (mut sum, mut counted) = (0, 0);
+    for (allocatable, requested) in resources.into_iter().filter(|(allocatable, _)| *allocatable > 0) {
+        sum += share(allocatable.saturating_sub(requested).max(0), allocatable);
+        counted += 1;
+    }
+    if counted == 0 { 0 } else { sum / counted }
+}
+
+fn share(part: i64, whole: i64) -> i64 {
+    match part.checked_mul(MOST) {
+        Some(hundredths) => hundredths / whole,
+        None => part / (whole / MOST).max(1),
+    }
 }

@@ -1,8 +1,8 @@
 //! Cordoned nodes take only pods that tolerate it.
 
-use super::taint_toleration::tolerates;
-use super::{Plugin, Verdict};
-use crate::{NodeState, PodRequest, Snapshot};
+use super::{Plugin, PreFilter, Verdict};
+use crate::taints::tolerated;
+use crate::{Event, PodRequest, Snapshot};
 use sampan_api::k8s::api::core::v1::Taint;
 
 pub(super) struct NodeUnschedulable;
@@ -12,12 +12,26 @@ impl Plugin for NodeUnschedulable {
         "NodeUnschedulable"
     }
 
-    fn filter(&self, pod: &PodRequest, node: &NodeState, _: &Snapshot) -> Verdict {
-        if !node.unschedulable() {
-            return Verdict::Fits;
+    fn pre_filter<'a>(&self, pod: &'a PodRequest, cluster: &'a Snapshot) -> PreFilter<'a> {
+        if cluster.traits().cordoned == 0 || tolerates(pod) {
+            return PreFilter::Skip;
         }
-        let cordon =
-            Taint { key: "node.kubernetes.io/unschedulable".into(), effect: "NoSchedule".into(), ..Taint::default() };
-        Verdict::refuse_if(!tolerates(pod, &cordon), "node(s) were unschedulable")
+        PreFilter::Check(Box::new(|candidate| {
+            Verdict::impossible_if(candidate.node.unschedulable(), "node(s) were unschedulable")
+        }))
     }
+
+    fn helps(&self, _: &PodRequest, event: &Event<'_>) -> bool {
+        match event {
+            Event::NodeCame(node) => !node.unschedulable(),
+            Event::NodeChanged(node, what) => what.taints && !node.unschedulable(),
+            _ => false,
+        }
+    }
+}
+
+fn tolerates(pod: &PodRequest) -> bool {
+    let cordon =
+        Taint { key: "node.kubernetes.io/unschedulable".into(), effect: "NoSchedule".into(), ..Taint::default() };
+    tolerated(&pod.tolerations, &cordon)
 }
