@@ -16,6 +16,9 @@ mod controller;
 mod discover;
 mod driver;
 mod expectations;
+mod history;
+mod int_or_percent;
+mod node_fit;
 mod ownership;
 mod settings;
 mod signer;
@@ -28,6 +31,7 @@ mod time;
 mod backends;
 mod cluster_role_aggregation;
 mod csr;
+mod daemonset;
 mod deployment;
 mod disruption;
 mod endpoints;
@@ -40,8 +44,10 @@ mod pod_gc;
 mod pv_protection;
 mod pvc_protection;
 mod replicaset;
+mod replicationcontroller;
 mod root_ca;
 mod service_account;
+mod statefulset;
 mod taint_eviction;
 mod token_cleaner;
 mod ttl_after_finished;
@@ -58,6 +64,7 @@ pub fn all() -> Vec<Entry> {
     vec![
         cluster_role_aggregation::ENTRY,
         csr::ENTRY,
+        daemonset::ENTRY,
         deployment::ENTRY,
         endpoints::ENTRY,
         endpointslice::ENTRY,
@@ -69,8 +76,10 @@ pub fn all() -> Vec<Entry> {
         pv_protection::ENTRY,
         pvc_protection::ENTRY,
         replicaset::ENTRY,
+        replicationcontroller::ENTRY,
         root_ca::ENTRY,
         service_account::ENTRY,
+        statefulset::ENTRY,
         taint_eviction::ENTRY,
         token_cleaner::ENTRY,
         ttl_after_finished::ENTRY,
