@@ -16,6 +16,9 @@ mod controller;
 mod discover;
 mod driver;
 mod expectations;
+mod history;
+mod int_or_percent;
+mod node_fit;
 mod ownership;
 mod settings;
 mod signer;
@@ -27,11 +30,15 @@ mod time;
 
 mod backends;
 mod cluster_role_aggregation;
+mod cronjob;
 mod csr;
+mod daemonset;
 mod deployment;
 mod disruption;
+mod disruption_budget;
 mod endpoints;
 mod endpointslice;
+mod ephemeral_volume;
 mod garbage_collector;
 mod job;
 mod namespace;
@@ -40,8 +47,10 @@ mod pod_gc;
 mod pv_protection;
 mod pvc_protection;
 mod replicaset;
+mod replicationcontroller;
 mod root_ca;
 mod service_account;
+mod statefulset;
 mod taint_eviction;
 mod token_cleaner;
 mod ttl_after_finished;
@@ -57,10 +66,14 @@ pub use table::{Entry, served};
 pub fn all() -> Vec<Entry> {
     vec![
         cluster_role_aggregation::ENTRY,
+        cronjob::ENTRY,
         csr::ENTRY,
+        daemonset::ENTRY,
         deployment::ENTRY,
+        disruption_budget::ENTRY,
         endpoints::ENTRY,
         endpointslice::ENTRY,
+        ephemeral_volume::ENTRY,
         garbage_collector::ENTRY,
         job::ENTRY,
         namespace::ENTRY,
@@ -69,8 +82,10 @@ pub fn all() -> Vec<Entry> {
         pv_protection::ENTRY,
         pvc_protection::ENTRY,
         replicaset::ENTRY,
+        replicationcontroller::ENTRY,
         root_ca::ENTRY,
         service_account::ENTRY,
+        statefulset::ENTRY,
         taint_eviction::ENTRY,
         token_cleaner::ENTRY,
         ttl_after_finished::ENTRY,

@@ -70,10 +70,19 @@ pub(crate) struct Claims<K> {
 
 /// Sorts objects by what `owner` has to do with them. An owner that is being deleted takes and releases nothing.
 pub(crate) fn claims<K: Watched>(owner: &ObjectMeta, selector: &LabelSelector, objects: Vec<Arc<K>>) -> Claims<K> {
+    claims_where(owner, |object| sampan_client::informer::matches(selector, object), objects)
+}
+
+/// [`claims`] of an owner for which labels are not all that counts.
+pub(crate) fn claims_where<K: Watched>(
+    owner: &ObjectMeta,
+    matches: impl Fn(&K) -> bool,
+    objects: Vec<Arc<K>>,
+) -> Claims<K> {
     let mut claims = Claims { owned: Vec::new(), adopt: Vec::new(), release: Vec::new() };
     let may_change = owner.deletion_timestamp.is_none();
     for object in objects {
-        let matches = sampan_client::informer::matches(selector, &*object);
+        let matches = matches(&*object);
         let meta = object.meta();
         match controller_of(meta) {
             Some(reference) if Some(&reference.uid) != owner.uid.as_ref() => {}

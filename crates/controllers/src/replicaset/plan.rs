@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sampan_api::k8s::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
-use sampan_api::k8s::api::core::v1::Pod;
+use sampan_api::k8s::api::core::v1::{Pod, PodTemplateSpec};
 use sampan_api::k8s::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use sampan_api::pod;
+use sampan_client::Resource;
 
 use super::ranking;
 use crate::ownership::controller_reference;
@@ -135,17 +136,16 @@ fn conditions(
     Some(conditions).filter(|conditions| !conditions.is_empty())
 }
 
-/// A pod of the template, owned by the ReplicaSet.
-pub(super) fn new_pod(replica_set: &ReplicaSet) -> Pod {
-    let template = replica_set.spec.as_ref().and_then(|spec| spec.template.clone()).unwrap_or_default();
+/// A pod of the template, owned by the ReplicaSet or what stands for one.
+pub(super) fn new_pod<O: Resource<DynamicType = ()>>(owner: &O, template: PodTemplateSpec) -> Pod {
     let meta = template.metadata.unwrap_or_default();
     let metadata = ObjectMeta {
-        generate_name: Some(format!("{}-", replica_set.metadata.name.as_deref().unwrap_or_default())),
-        namespace: replica_set.metadata.namespace.clone(),
+        generate_name: Some(format!("{}-", owner.meta().name.as_deref().unwrap_or_default())),
+        namespace: owner.meta().namespace.clone(),
         labels: meta.labels,
         annotations: meta.annotations,
         finalizers: meta.finalizers,
-        owner_references: Some(vec![controller_reference(replica_set)]),
+        owner_references: Some(vec![controller_reference(owner)]),
         ..ObjectMeta::default()
     };
     Pod { metadata, spec: template.spec, ..Pod::default() }

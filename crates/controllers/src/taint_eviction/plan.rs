@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sampan_api::k8s::api::core::v1::{Pod, Taint, Toleration};
 use sampan_api::k8s::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::node_fit::tolerates;
 use crate::time::until;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -35,23 +36,6 @@ pub(super) fn plan(pod: &Pod, taints: &[Taint], now: Timestamp) -> Plan {
         }
     }
     plan
-}
-
-/// An empty key with `Exists` tolerates everything, an empty effect every effect.
-fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let effect = toleration.effect.as_deref().unwrap_or_default();
-    let key = toleration.key.as_deref().unwrap_or_default();
-    if (!effect.is_empty() && effect != taint.effect) || (!key.is_empty() && key != taint.key) {
-        return false;
-    }
-    match toleration.operator.as_deref() {
-        Some("Exists") => true,
-        None | Some("" | "Equal") => {
-            !key.is_empty()
-                && toleration.value.as_deref().unwrap_or_default() == taint.value.as_deref().unwrap_or_default()
-        }
-        Some(_) => false,
-    }
 }
 
 #[cfg(test)]

@@ -247,7 +247,7 @@ async fn run(client: Client, pod: Arc<Pod>, now: String, work: &str) {
         return;
     }
     if sampan_api::pod::node_name(&pod).is_none() {
-        let binding = json!({ "apiVersion": "v1", "kind": "Binding", "metadata": { "name": name }, "target": { "kind": "Node", "name": "edge-1" } });
+        let binding = json!({ "apiVersion": "v1", "kind": "Binding", "metadata": { "name": name }, "target": { "kind": "Node", "name": meant_for(&pod) } });
         let _: Result<Value, _> = api.create_subresource("binding", &name, &PostParams::default(), &binding).await;
         return;
     }
@@ -262,6 +262,13 @@ async fn run(client: Client, pod: Arc<Pod>, now: String, work: &str) {
     let condition = json!({ "type": "Ready", "status": ready, "lastTransitionTime": now });
     let status = json!({ "phase": phase, "podIP": ip, "podIPs": [{ "ip": ip }], "conditions": [condition] });
     let _ = api.patch_status(&name, &PatchParams::default(), &Patch::Merge(json!({ "status": status }))).await;
+}
+
+/// The node a daemon pod is aimed at, or the one there is.
+fn meant_for(pod: &Pod) -> String {
+    let pod = serde_json::to_value(pod).expect("json");
+    let field = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0/matchFields/0/values/0";
+    pod.pointer(field).and_then(Value::as_str).unwrap_or("edge-1").to_owned()
 }
 
 /// A node that lives.

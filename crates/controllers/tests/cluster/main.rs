@@ -4,5 +4,6 @@ mod harness;
 mod jobs;
 mod nodes;
 mod owners;
+mod sets;
 mod storage;
 mod workloads;

@@ -3,6 +3,8 @@
 use sampan_api::k8s::api::apps::v1::DeploymentSpec;
 use sampan_api::k8s::apimachinery::pkg::util::intstr::IntOrString;
 
+use crate::int_or_percent::{Rounding, scaled};
+
 /// How far a rolling update may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bounds {
@@ -27,25 +29,6 @@ pub(super) fn bounds(spec: &DeploymentSpec) -> Bounds {
         unavailable = 1;
     }
     Bounds { surge, unavailable: unavailable.min(replicas) }
-}
-
-enum Rounding {
-    Up,
-    Down,
-}
-
-/// What cannot be read counts as zero; validation does not let it in.
-fn scaled(value: &IntOrString, total: i32, rounding: Rounding) -> i32 {
-    let percent = match value {
-        IntOrString::Int(number) => return (*number).max(0),
-        IntOrString::String(text) => text.trim_end_matches('%').parse::<i64>().unwrap_or(0).max(0),
-    };
-    let hundredths = percent.saturating_mul(total.into());
-    let scaled = match rounding {
-        Rounding::Up => hundredths.saturating_add(99) / 100,
-        Rounding::Down => hundredths / 100,
-    };
-    i32::try_from(scaled).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]
