@@ -55,6 +55,8 @@ calls! {
     "runtime.v1.ImageService" "ListImages" (ListImagesRequest) -> ListImagesResponse: "list images";
     "runtime.v1.ImageService" "ImageStatus" (ImageStatusRequest) -> ImageStatusResponse: "ask for the image";
     "runtime.v1.ImageService" "PullImage" (PullImageRequest) -> PullImageResponse: "pull the image";
+    "runtime.v1.ImageService" "RemoveImage" (RemoveImageRequest) -> Empty: "remove the image";
+    "runtime.v1.ImageService" "ImageFsInfo" (ImageFsInfoRequest) -> ImageFsInfoResponse: "ask how full the disk is";
     "containerd.services.events.v1.Events" "Subscribe" (SubscribeRequest) -> Envelope: "listen to events";
 }
 

@@ -1,6 +1,11 @@
 //! Images: asked for by reference or by digest, pulled by containerd.
 
+mod sweep;
+
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use sampan_runtime::{Credentials, Error, Image, ImagePull, Result};
 
@@ -23,11 +28,12 @@ pub struct Mirror {
 pub(crate) struct Images {
     client: Client,
     mirrors: Vec<Mirror>,
+    seen: Arc<Mutex<sweep::Seen>>,
 }
 
 impl Images {
     pub(crate) fn new(client: Client, mirrors: Vec<Mirror>) -> Self {
-        Self { client, mirrors }
+        Self { client, mirrors, seen: Arc::default() }
     }
 
     /// The image when it is on the node, by any of its names or by a digest alone.
@@ -58,7 +64,10 @@ impl Images {
                 cri::PullImageRequest { image: Some(cri::ImageSpec { image: address.clone() }), auth };
             let subject = format!("image {}", pull.reference);
             let error = match self.client.call_within(request, &subject, PATIENCE).await {
-                Ok(_) => return self.pulled(&pull.reference).await,
+                Ok(_) => {
+                    self.make_room().await;
+                    return self.pulled(&pull.reference).await;
+                }
                 Err(error) => error.to_string(),
             };
             // What was said to the first credentials is the most telling.
@@ -67,6 +76,12 @@ impl Images {
             }
         }
         Err(explain(&pull.reference, failure))
+    }
+
+    async fn make_room(&self) {
+        if let Err(error) = self.sweep().await {
+            tracing::warn!(%error, "unused images stay for now");
+        }
     }
 
     async fn pulled(&self, reference: &str) -> Result<Image> {

@@ -6,9 +6,9 @@ mod image;
 mod program;
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
 pub use image::Image;
@@ -27,7 +27,9 @@ pub struct Containerd {
     /// Held as long as the subnet is used.
     _subnet: File,
     keeper: Child,
-    alive: Option<ChildStdin>,
+    /// What the keeper is told, and what it answers.
+    orders: Option<ChildStdin>,
+    answers: Lines<BufReader<ChildStdout>>,
 }
 
 impl Containerd {
@@ -64,19 +66,39 @@ impl Containerd {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(failed)?;
-        let alive = keeper.stdin.take();
+        let orders = keeper.stdin.take();
         let mut said = String::new();
         let output = keeper.stdout.take().ok_or("the keeper has no output")?;
-        let mut lines = BufReader::new(output).lines();
-        for line in lines.by_ref() {
+        let mut answers = BufReader::new(output).lines();
+        for line in answers.by_ref() {
             let line = line.map_err(failed)?;
             if line == "ready" {
-                return Ok(Self { directory, _subnet: subnet, keeper, alive });
+                return Ok(Self { directory, _subnet: subnet, keeper, orders, answers });
             }
             said += &format!("{line}\n");
         }
         let _ = keeper.wait();
         Err(format!("containerd did not start; `scripts/need test` installs what it needs:\n{said}"))
+    }
+
+    /// Ends the server with SIGKILL; containers go on.
+    ///
+    /// # Panics
+    /// When it cannot be done, as the next.
+    pub fn kill(&mut self) {
+        self.order("kill");
+    }
+
+    /// Starts the server again after [`kill`](Self::kill).
+    pub fn restart(&mut self) {
+        self.order("start");
+    }
+
+    fn order(&mut self, word: &str) {
+        let orders = self.orders.as_mut().expect("the keeper listens until this is dropped");
+        writeln!(orders, "{word}").expect("the keeper listens");
+        let answer = self.answers.next().expect("the keeper answers").expect("in text");
+        assert_eq!(answer, "done", "{}", self.log());
     }
 
     /// Where it listens.
@@ -92,7 +114,7 @@ impl Containerd {
 
 impl Drop for Containerd {
     fn drop(&mut self) {
-        drop(self.alive.take());
+        drop(self.orders.take());
         let _ = self.keeper.wait();
     }
 }

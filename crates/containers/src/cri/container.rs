@@ -200,6 +200,10 @@ pub(crate) struct ListContainersResponse {
 pub(crate) struct Container {
     #[prost(string, tag = "1")]
     pub(crate) id: String,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) image: Option<ImageSpec>,
+    #[prost(string, tag = "5")]
+    pub(crate) image_ref: String,
     #[prost(btree_map = "string, string", tag = "8")]
     pub(crate) labels: BTreeMap<String, String>,
 }

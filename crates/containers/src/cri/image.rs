@@ -26,6 +26,9 @@ pub(crate) struct Image {
     pub(crate) uid: Option<Int64Value>,
     #[prost(string, tag = "6")]
     pub(crate) username: String,
+    /// Not to be removed.
+    #[prost(bool, tag = "8")]
+    pub(crate) pinned: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -69,4 +72,31 @@ pub(crate) struct PullImageRequest {
 pub(crate) struct PullImageResponse {
     #[prost(string, tag = "1")]
     pub(crate) image_ref: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RemoveImageRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) image: Option<ImageSpec>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ImageFsInfoRequest {}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ImageFsInfoResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) image_filesystems: Vec<FilesystemUsage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct FilesystemUsage {
+    #[prost(message, optional, tag = "2")]
+    pub(crate) fs_id: Option<FilesystemIdentifier>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct FilesystemIdentifier {
+    #[prost(string, tag = "1")]
+    pub(crate) mountpoint: String,
 }

@@ -87,7 +87,7 @@ impl Parts {
         Ok(())
     }
 
-    pub(super) async fn containers(&self) -> Result<Vec<ContainerStatus>> {
+    pub(crate) async fn containers(&self) -> Result<Vec<ContainerStatus>> {
         let listed = self.list(self.names.all()).await?;
         let asked = stream::iter(listed).map(|container| async move { self.ask(&container.id).await });
         let answers: Vec<_> = asked.buffer_unordered(AT_ONCE).collect().await;

@@ -75,6 +75,14 @@ static int serve(int port, const char *text) {
     }
 }
 
+/* As fast as a disk bears it, in lines that tell if one is missing. */
+static int count_up(void) {
+    for (unsigned long i = 0;; i++) {
+        printf("%lu\n", i);
+        usleep(50);
+    }
+}
+
 static int spin(void) {
     for (volatile unsigned long i = 0;; i++) {
     }
@@ -130,6 +138,8 @@ int main(int count, char **words) {
         return allocate(strtoul(first, 0, 10));
     if (!strcmp(what, "spins"))
         return spin();
+    if (!strcmp(what, "counts"))
+        return count_up();
     if (!strcmp(what, "serves"))
         return serve(atoi(first), count > 3 ? words[3] : "hello from a container\n");
     if (!strcmp(what, "echoes"))
@@ -140,6 +150,6 @@ int main(int count, char **words) {
         return put(first, count > 3 ? words[3] : "");
     if (!strcmp(what, "who"))
         return who();
-    fprintf(stderr, "usage: guest exits|prints|sleeps|ignores-stop|dies|allocates|spins|serves|echoes|shows|writes|who\n");
+    fprintf(stderr, "usage: guest exits|prints|sleeps|ignores-stop|dies|allocates|spins|counts|serves|echoes|shows|writes|who\n");
     return 2;
 }

@@ -10,7 +10,7 @@ use sampan_runtime::conformance::{Guest, Guests, Subject};
 use serde_json::json;
 
 use crate::registry::Registry;
-use crate::setting::{Setting, guest_image};
+use crate::setting::{self, Setting};
 
 struct ContainerGuests {
     registry: Arc<Registry>,
@@ -19,8 +19,7 @@ struct ContainerGuests {
 
 impl ContainerGuests {
     fn guest(&self, words: &[&str]) -> Guest {
-        let command = ["/guest"].iter().chain(words).map(|&word| word.to_owned()).collect();
-        Guest { command, ..Guest::of(&self.registry.push("guest", guest_image())) }
+        setting::guest(&self.registry, words)
     }
 }
 

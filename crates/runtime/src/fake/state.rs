@@ -70,7 +70,7 @@ impl State {
     fn new_address(&mut self, [first, second]: [u8; 2]) -> NetworkAttachment {
         self.addresses_given += 1;
         let [third, fourth] = self.addresses_given.to_be_bytes();
-        NetworkAttachment::Address { ip: [first, second, third, fourth].into() }
+        NetworkAttachment::Namespace { ip: [first, second, third, fourth].into(), path: "/imagined/namespace".into() }
     }
 
     pub(super) fn sandbox_list(&self) -> Vec<SandboxStatus> {
