@@ -126,6 +126,10 @@ pub(crate) struct Node {
     /// Registries (HOST or HOST:PORT) that speak plain HTTP, besides those on this machine
     #[arg(long, value_name = "HOST", value_delimiter = ',')]
     pub(crate) plain_http_registry: Vec<String>,
+    /// containerd's socket, for pods with container images; when not given, /run/containerd/containerd.sock if one answers there, and
+    /// with `none` not even that
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) containerd: Option<String>,
 }
 
 #[derive(Args)]

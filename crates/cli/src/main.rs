@@ -10,6 +10,7 @@ mod version;
 mod agent;
 mod certificates;
 mod cluster;
+mod containers;
 mod demo;
 mod join;
 mod node;

@@ -9,14 +9,16 @@ use anyhow::{Context, Result};
 use sampan_access::Authority;
 use sampan_access::pki::{self, Clients, LiveCertificate, Subject};
 use sampan_client::Client;
+use sampan_containers::CriRuntime;
 use sampan_network::{LoopbackNetwork, Proxy, proxy};
 use sampan_node::{Agent, Api, Config, LogLimits};
-use sampan_runtime::Credentials;
+use sampan_runtime::{Credentials, Runtime};
 use sampan_wasm::{Mirror, WasmRuntime};
 
 use crate::addresses::NodeRange;
 use crate::arguments;
 use crate::certificates;
+use crate::containers;
 use crate::layout::Layout;
 use crate::oci;
 use crate::outside::{Outside, capacity, host_dns, host_name, system};
@@ -75,12 +77,18 @@ pub(crate) fn name(options: &arguments::Node) -> String {
 /// A started node, for whoever wants to take it down.
 pub(crate) struct Node {
     wasm: Arc<WasmRuntime>,
+    containers: Option<Arc<CriRuntime>>,
 }
 
 impl Node {
     /// Ends what still runs in sandboxes. Without it pods outlive the process, which is what a restart of an agent wants.
     pub(crate) async fn end_pods(&self) {
         self.wasm.shutdown().await;
+        if let Some(runtime) = &self.containers
+            && let Err(error) = containers::end(runtime).await
+        {
+            tracing::warn!(%error, "containers go on: they could not be ended");
+        }
     }
 }
 
@@ -106,10 +114,14 @@ pub(crate) async fn start(
         authorizer: Arc::new(authorize::BySubjectAccessReview::new(membership.client.clone(), name.clone())),
     };
     let wasm = wasm(options, layout, &membership.registry, &outside).await?;
+    let containers = containers::runtime(options.containerd.as_deref(), &name, &membership.registry).await;
+    let mut runtimes: Vec<Arc<dyn Runtime>> = vec![wasm.clone()];
+    // Last, for it takes any image.
+    runtimes.extend(containers.clone().map(|runtime| runtime as Arc<dyn Runtime>));
     let config = Config {
         node_name: name.clone(),
         client: membership.client,
-        runtimes: vec![wasm.clone()],
+        runtimes,
         network: Arc::new(network),
         data_dir: layout.node(),
         address,
@@ -130,7 +142,7 @@ pub(crate) async fn start(
     let stop = parts.stop();
     parts.start("agent", async move { Ok(agent.run(stop).await?) });
     start_proxy(name, address, membership.proxy, outside, parts);
-    Ok(Node { wasm })
+    Ok(Node { wasm, containers })
 }
 
 fn start_proxy(name: String, address: IpAddr, client: Client, outside: Outside, parts: &mut Parts) {

@@ -31,6 +31,16 @@ impl Directories {
         self.pod(uid).join(format!("{container}.{attempt}.message"))
     }
 
+    /// `/etc/hosts` of the pod's containers.
+    pub(crate) fn hosts(&self, uid: &str) -> PathBuf {
+        self.pod(uid).join("etc-hosts")
+    }
+
+    /// Seccomp profiles that pods may name, as below the kubelet's root directory.
+    pub(crate) fn seccomp(&self) -> PathBuf {
+        self.root.join("seccomp")
+    }
+
     /// Logs of one pod, laid out as below the kubelet's `/var/log/pods`.
     pub(crate) fn logs(&self, namespace: &str, name: &str, uid: &str) -> PathBuf {
         self.root.join("logs").join(format!("{namespace}_{name}_{uid}"))

@@ -91,20 +91,14 @@ impl Images {
         self.runtimes.iter().enumerate().filter(move |(position, _)| chosen.is_none_or(|chosen| chosen == *position))
     }
 
-    /// The first runtime that takes the image.
+    /// The first runtime that takes the image. One that cannot tell ends the search: the next might take what is not for it.
     async fn choose(&self, pull: &ImagePull, chosen: Option<usize>) -> Result<usize, ImageError> {
-        let mut failed = None;
         for (position, runtime) in self.candidates(chosen) {
-            match runtime.accepts(pull).await {
-                Ok(true) => return Ok(position),
-                Ok(false) => {}
-                Err(error) => failed = Some(error),
+            if runtime.accepts(pull).await.map_err(pull_error)? {
+                return Ok(position);
             }
         }
-        match failed {
-            Some(error) => Err(pull_error(error)),
-            None => Err(self.nobody_accepts(&pull.reference, chosen)),
-        }
+        Err(self.nobody_accepts(&pull.reference, chosen))
     }
 
     fn nobody_accepts(&self, image: &str, chosen: Option<usize>) -> ImageError {

@@ -21,8 +21,8 @@ pub use image::{End, FakeImage, Program, PullStep};
 use state::State;
 
 use crate::{
-    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Exit, Image, ImagePull, ProbeKind, Result, Runtime,
-    RuntimeStatus, SandboxConfig, SandboxStatus,
+    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Exit, Image, ImagePull, NetworkAttachment, ProbeKind,
+    Result, Runtime, RuntimeStatus, SandboxConfig, SandboxStatus,
 };
 
 /// Answers the time: nanoseconds since the Unix epoch.
@@ -55,6 +55,8 @@ pub enum Call {
 #[derive(Clone)]
 pub struct FakeRuntime {
     handler: &'static str,
+    /// The first two numbers of the addresses it gives by itself.
+    networks: Option<[u8; 2]>,
     shared: Arc<Shared>,
 }
 
@@ -82,7 +84,13 @@ impl FakeRuntime {
     /// A runtime without images, sandboxes or containers.
     pub fn new(handler: &'static str, now: Now) -> Self {
         let (events, _) = broadcast::channel(1024);
-        Self { handler, shared: Arc::new(Shared { now, state: Mutex::default(), events }) }
+        Self { handler, networks: None, shared: Arc::new(Shared { now, state: Mutex::default(), events }) }
+    }
+
+    /// The same as a runtime that makes networks: each sandbox gets an address that begins with these two numbers.
+    #[must_use]
+    pub fn making_networks(self, range: [u8; 2]) -> Self {
+        Self { networks: Some(range), ..self }
     }
 
     /// Puts an image into the imagined registry, replacing one of the same reference.
@@ -168,11 +176,14 @@ impl Runtime for FakeRuntime {
         })
     }
 
-    fn open_sandbox(&self, config: SandboxConfig) -> BoxFuture<'_, Result<()>> {
+    fn makes_networks(&self) -> bool {
+        self.networks.is_some()
+    }
+
+    fn open_sandbox(&self, config: SandboxConfig) -> BoxFuture<'_, Result<NetworkAttachment>> {
         Box::pin(async {
             self.begin(Call::OpenSandbox)?;
-            self.shared.state().open(config);
-            Ok(())
+            self.shared.state().open(config, self.networks)
         })
     }
 

@@ -30,8 +30,14 @@ pub trait Runtime: Send + Sync + 'static {
     /// Name, version and what the node advertises; fails when the runtime cannot run anything now, saying what is missing.
     fn status(&self) -> BoxFuture<'_, Result<RuntimeStatus>>;
 
-    /// Makes the sandbox in which the containers of one pod run. `config.id` names it from now on.
-    fn open_sandbox(&self, config: SandboxConfig) -> BoxFuture<'_, Result<()>>;
+    /// Whether sandboxes get their network from this runtime itself: such a one is opened without and says where it is.
+    fn makes_networks(&self) -> bool {
+        false
+    }
+
+    /// Makes the sandbox in which the containers of one pod run. `config.id` names it from now on. Answers where the pod is on the
+    /// network: as the configuration says or, where that leaves it open, as the runtime made it.
+    fn open_sandbox(&self, config: SandboxConfig) -> BoxFuture<'_, Result<NetworkAttachment>>;
 
     /// Kills what still runs in the sandbox and forgets it and its containers. Unknown ids are fine.
     fn close_sandbox(&self, id: &str) -> BoxFuture<'_, Result<()>>;

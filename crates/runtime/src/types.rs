@@ -44,8 +44,8 @@ pub struct SandboxConfig {
     pub pod_uid: String,
     /// What `gethostname` answers inside.
     pub hostname: String,
-    /// The pod's network, made by the node before.
-    pub network: NetworkAttachment,
+    /// The pod's network, made by the node before; `None` leaves it to a runtime that makes networks.
+    pub network: Option<NetworkAttachment>,
     /// Name servers, search domains and options, as in resolv.conf.
     pub dns: DnsConfig,
     /// Labels of the pod.
@@ -54,6 +54,41 @@ pub struct SandboxConfig {
     pub annotations: BTreeMap<String, String>,
     /// How far it is kept apart from other pods.
     pub isolation: Isolation,
+    /// What its containers share with the node and among each other.
+    #[serde(default)]
+    pub shared: Shared,
+    /// Kernel parameters of the pod's own namespaces.
+    #[serde(default)]
+    pub sysctls: BTreeMap<String, String>,
+    /// Ports of the node that lead to ports of the pod.
+    #[serde(default)]
+    pub host_ports: Vec<HostPort>,
+}
+
+/// Namespaces that a pod's containers do not have for themselves, and what that takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shared {
+    /// They see the node's processes (`hostPID`).
+    pub host_processes: bool,
+    /// They share memory with the node's processes (`hostIPC`).
+    pub host_ipc: bool,
+    /// They see each other's processes (`shareProcessNamespace`).
+    pub processes: bool,
+    /// One of them is privileged.
+    pub privileged: bool,
+}
+
+/// A port of the node that leads to one of a pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPort {
+    /// The node's port.
+    pub host_port: u16,
+    /// The address of the node it is open on; all when empty.
+    pub host_ip: String,
+    /// The pod's port.
+    pub port: u16,
+    /// `TCP`, `UDP` or `SCTP`.
+    pub protocol: String,
 }
 
 /// Name resolution inside a sandbox.
@@ -148,6 +183,9 @@ pub struct ContainerConfig {
     pub ports: Vec<ContainerPort>,
     /// Limits that bind.
     pub resources: Resources,
+    /// Who its processes are and what they may do.
+    #[serde(default)]
+    pub security: Security,
     /// Where output goes, in CRI log format.
     pub log: LogConfig,
 }
@@ -183,6 +221,46 @@ pub struct Resources {
     pub cpu_request_millis: Option<u64>,
     /// Hard memory limit in bytes; going over it ends the container with [`ExitReason::OomKilled`].
     pub memory_limit_bytes: Option<u64>,
+    /// How soon the kernel picks its processes when the whole machine is out of memory: -1000 never, 1000 first.
+    #[serde(default)]
+    pub oom_score_adj: i64,
+}
+
+/// Who a container's processes are and what they may do. The default is an ordinary container's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Security {
+    /// User ID; the image's own when not given.
+    pub user: Option<i64>,
+    /// Group ID; the image's own when not given.
+    pub group: Option<i64>,
+    /// Further group IDs.
+    pub groups: Vec<i64>,
+    /// Nobody else than root will do for the image, but root is not wanted: making such a container fails.
+    pub not_root: bool,
+    /// All capabilities, all devices, nothing masked.
+    pub privileged: bool,
+    /// The image's files cannot be written to.
+    pub read_only_root: bool,
+    /// Programs gain no privileges by being started.
+    pub no_new_privileges: bool,
+    /// Capabilities beside the usual ones, without `CAP_`.
+    pub add_capabilities: Vec<String>,
+    /// Usual capabilities it goes without; `ALL` means all.
+    pub drop_capabilities: Vec<String>,
+    /// Which system calls it may make.
+    pub seccomp: Seccomp,
+}
+
+/// Which system calls a container may make.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Seccomp {
+    /// The runtime's own choice of harmless ones.
+    #[default]
+    RuntimeDefault,
+    /// All.
+    Unconfined,
+    /// What the profile in this file of the node says.
+    Localhost(PathBuf),
 }
 
 /// Where the log goes and how it is bounded. The runtime writes CRI log lines (`TIME STREAM TAG TEXT`) and rotates

@@ -99,11 +99,14 @@ async fn start(runtime: &WasmRuntime, directory: &std::path::Path, number: u32, 
         pod_name: id.clone(),
         pod_uid: id.clone(),
         hostname: id.clone(),
-        network: NetworkAttachment::Address { ip: address(number) },
+        network: Some(NetworkAttachment::Address { ip: address(number) }),
         dns: DnsConfig::default(),
         labels: Default::default(),
         annotations: [("sampan.dev/instance-reuse".to_owned(), reuse.to_owned())].into(),
         isolation: Isolation::Namespace,
+        shared: Default::default(),
+        sysctls: Default::default(),
+        host_ports: Vec::new(),
     };
     let container = ContainerConfig {
         id: id.clone(),
@@ -118,6 +121,7 @@ async fn start(runtime: &WasmRuntime, directory: &std::path::Path, number: u32, 
         mounts: Vec::new(),
         ports: vec![ContainerPort { name: String::new(), port: 8080, protocol: "TCP".to_owned() }],
         resources: Resources { memory_limit_bytes: Some(64 << 20), ..Resources::default() },
+        security: Default::default(),
         log: LogConfig { path: directory.join(format!("{id}.log")), max_bytes: 1 << 20, max_files: 2 },
     };
     runtime.open_sandbox(sandbox).await.expect("a sandbox opens");

@@ -9,8 +9,8 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use rustix::fs::{FlockOperation, flock};
 use sampan_runtime::{
-    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Image, ImagePull, ProbeKind, Result, Runtime,
-    RuntimeStatus, SandboxConfig, SandboxStatus,
+    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Image, ImagePull, NetworkAttachment, ProbeKind,
+    Result, Runtime, RuntimeStatus, SandboxConfig, SandboxStatus,
 };
 use tokio::sync::broadcast::error::RecvError;
 
@@ -143,11 +143,14 @@ impl Runtime for WasmRuntime {
         Box::pin(async { Ok(RuntimeStatus { version: format!("wasmtime://{}", engine::WASMTIME_VERSION), features }) })
     }
 
-    fn open_sandbox(&self, config: SandboxConfig) -> BoxFuture<'_, Result<()>> {
+    fn open_sandbox(&self, config: SandboxConfig) -> BoxFuture<'_, Result<NetworkAttachment>> {
         Box::pin(async move {
             check_name(&config.id)?;
             check_name(&config.pod_namespace)?;
-            self.fleet.open_pod(config).await
+            let network = config.network.clone();
+            let network = network.ok_or_else(|| Error::Invalid("the wasm runtime makes no networks".to_owned()))?;
+            self.fleet.open_pod(config).await?;
+            Ok(network)
         })
     }
 

@@ -107,6 +107,10 @@ fn launch(directory: &Path, port: u16, options: &Options) -> Process {
     };
     command.arg("up").arg("--data-dir").arg(data.join("data")).args(["--api-port", &port.to_string()]);
     command.args(["--registry-port", "0"]).args(["--node-name", "node-1"]).env("SAMPAN_LOG", "info");
+    // What the machine has by chance must not make a difference.
+    if !options.arguments.iter().any(|argument| argument == "--containerd") {
+        command.args(["--containerd", "none"]);
+    }
     if !options.store.is_empty() {
         command.args(["--store", &options.store]);
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use sampan_containers::testing::Image;
 use sampan_store::testing::free_port;
 
 use crate::process::Process;
@@ -77,6 +78,15 @@ impl DockerRegistry {
     /// Pushes Wasm as the artifact it should be.
     pub fn put_wasm(&self, name: &str, wasm: &[u8]) -> (String, String) {
         self.put(name, "application/vnd.wasm.config.v0+json", "application/wasm", wasm)
+    }
+
+    /// Pushes a container image under tag 1.
+    pub fn put_image(&self, name: &str, image: &Image) -> String {
+        self.blob(name, &image.config);
+        self.blob(name, &image.layer);
+        let url = format!("http://{}/v2/{name}/manifests/1", self.host);
+        self.send(&["-X", "PUT", "-H", &format!("Content-Type: {}", Image::MANIFEST_TYPE), &url], &image.manifest);
+        format!("{}/{name}:1", self.host)
     }
 
     /// Makes the registry answer with other bytes for a blob it has.

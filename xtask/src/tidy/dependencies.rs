@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sampan-network", &["sampan-client", "sampan-runtime", "sampan-api", "sampan-meta"]),
     ("sampan-node", &["sampan-client", "sampan-runtime", "sampan-api", "sampan-meta"]),
     ("sampan-wasm", &["sampan-runtime"]),
+    ("sampan-containers", &["sampan-runtime"]),
 ];
 
 /// Heavy dependencies and the crates that may name them.
@@ -33,6 +34,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("wasmtime-wasi", &["sampan-wasm"]),
     ("wasmtime-wasi-http", &["sampan-wasm"]),
     ("oci-client", &["sampan-wasm"]),
+    ("tonic", &["sampan-containers"]),
+    ("tonic-prost", &["sampan-containers"]),
+    ("prost", &["sampan-containers"]),
     ("axum", &["sampan-apiserver", "sampan-node", "sampan-oci", "sampan"]),
     ("clap", &["sampan"]),
     ("anyhow", &["sampan", "xtask", "sampan-e2e"]),

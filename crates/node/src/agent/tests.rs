@@ -5,3 +5,4 @@ mod life;
 mod outage;
 mod probing;
 mod scale;
+mod two_runtimes;

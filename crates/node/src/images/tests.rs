@@ -106,3 +106,13 @@ fn credentials_are_those_of_the_image_registry_the_most_exact_first() {
     assert_eq!(names("nginx"), Vec::<String>::new());
     assert_eq!(credentials::for_image("r.test/a", &secrets)[0].password, "pa:ss");
 }
+
+#[tokio::test]
+async fn a_runtime_that_cannot_tell_leaves_the_image_to_no_other() {
+    let (wasm, container) = (fake("wasm", "r.test/other:1", true), fake("container", "r.test/a:1", true));
+    let images = images(&[&wasm, &container]);
+    assert_eq!(
+        outcome(&images, &request("r.test/a:1", "Always")).await,
+        "ErrImagePull: failed to pull image r.test/a:1: not found in the registry; check name and tag"
+    );
+}

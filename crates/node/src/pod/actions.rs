@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sampan_runtime::{Isolation, NetworkAttachment};
-
 use super::plan::{Action, Stop};
 use super::start::{self, Order, StartError, Started};
 use super::state::{ImageState, Step, Why};
@@ -19,7 +17,10 @@ pub(crate) enum Done {
         again: bool,
         result: Result<Option<Timestamp>, String>,
     },
-    Attached(Result<(NetworkAttachment, (Option<usize>, Isolation)), String>),
+    Attached {
+        opened: Option<usize>,
+        result: Result<jobs::Place, String>,
+    },
     Found {
         container: String,
         result: Result<Found, ImageError>,
@@ -53,8 +54,11 @@ impl Worker {
             Action::Mount => self.mount(now),
             Action::Attach => {
                 self.state.network = Step::Working;
-                let (context, pod) = (self.context.clone(), self.pod.clone());
-                self.jobs.spawn(async move { Done::Attached(jobs::attach(context, pod).await) });
+                let attach = self.attach();
+                self.jobs.spawn(async move {
+                    let (opened, result) = attach.run().await;
+                    Done::Attached { opened, result }
+                });
             }
             Action::Pull(container) => self.pull(container),
             Action::BackOff(container) => self.back_off(&container),
@@ -74,6 +78,24 @@ impl Worker {
             }
             Action::TearDown => self.tear_down(),
             Action::Delete => self.delete(now),
+        }
+    }
+
+    /// Looks for a place where one of the pod's images or sandboxes is already.
+    pub(super) fn attach(&self) -> jobs::Attach {
+        let image = |name: &str| match &self.state.containers.get(name)?.image {
+            ImageState::Ready(image) => Some(image.runtime),
+            _ => None,
+        };
+        let by_image = facts::all_containers(&self.pod).find_map(|container| image(&container.name));
+        let makes_networks = |position: &&usize| self.context.runtimes[**position].makes_networks();
+        let sandboxes = &self.state.sandboxes;
+        let by_sandbox = sandboxes.iter().find(makes_networks).or_else(|| sandboxes.first()).copied();
+        jobs::Attach {
+            context: self.context.clone(),
+            pod: self.pod.clone(),
+            taken_by: by_sandbox.or(by_image),
+            attempt: self.state.attempt,
         }
     }
 

@@ -124,6 +124,11 @@ pub(crate) fn host_network(pod: &Pod) -> bool {
     spec(pod).and_then(|spec| spec.host_network).unwrap_or(false)
 }
 
+/// The pod names its runtime itself.
+pub(crate) fn has_runtime_class(pod: &Pod) -> bool {
+    spec(pod).and_then(|spec| spec.runtime_class_name.as_deref()).is_some_and(|name| !name.is_empty())
+}
+
 pub(crate) fn annotation<'a>(pod: &'a Pod, key: &str) -> Option<&'a str> {
     pod.metadata.annotations.as_ref()?.get(key).map(String::as_str)
 }

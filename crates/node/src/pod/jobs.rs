@@ -7,7 +7,7 @@ use sampan_api::k8s::api::core::v1::{Container, Pod};
 use sampan_client::{Api, DeleteParams, Preconditions, error};
 use sampan_runtime::{Isolation, NetworkAttachment, PodRef};
 
-use super::{events, facts, start};
+use super::{events, facts, sandbox, start};
 use crate::context::Context;
 use crate::images::{Found, ImageError, Request};
 use crate::volumes;
@@ -33,17 +33,50 @@ pub(super) fn pod_ref(pod: &Pod) -> PodRef {
     }
 }
 
-/// The pod's place: its RuntimeClass and its network.
-pub(crate) async fn attach(
-    context: Arc<Context>,
-    pod: Arc<Pod>,
-) -> Result<(NetworkAttachment, (Option<usize>, Isolation)), String> {
-    let class = context.runtime_class(&pod).await?;
-    if facts::host_network(&pod) {
-        return Ok((NetworkAttachment::Host { ip: context.address }, class));
+/// Where a pod is on the network and who runs it.
+pub(crate) struct Place {
+    pub(crate) network: NetworkAttachment,
+    /// The runtime its RuntimeClass chose, and how far apart it runs.
+    pub(crate) class: (Option<usize>, Isolation),
+}
+
+/// What is asked for a place.
+pub(crate) struct Attach {
+    pub(crate) context: Arc<Context>,
+    pub(crate) pod: Arc<Pod>,
+    /// The runtime that took an image of the pod, or has its sandbox already.
+    pub(crate) taken_by: Option<usize>,
+    /// Number of the sandbox, should it come to one.
+    pub(crate) attempt: u32,
+}
+
+impl Attach {
+    /// Finds the pod's place: from the node's network or, for a runtime that makes networks itself, by opening the sandbox there. Also
+    /// answers in which runtime there may be a sandbox now, whatever came of it.
+    pub(crate) async fn run(&self) -> (Option<usize>, Result<Place, String>) {
+        let Self { context, pod, taken_by, .. } = self;
+        let class = match context.runtime_class(pod).await {
+            Ok(class) => class,
+            Err(why) => return (None, Err(why)),
+        };
+        let position = class.0.or(*taken_by).unwrap_or(0);
+        let made_there = context.runtimes.get(position).is_some_and(|runtime| runtime.makes_networks());
+        let opened = (made_there && !facts::host_network(pod)).then_some(position);
+        let network = self.network(opened, class.1).await.map_err(|error| error.to_string());
+        (opened, network.map(|network| Place { network, class }))
     }
-    let network = context.network.attach(&pod_ref(&pod)).await.map_err(|error| error.to_string())?;
-    Ok((network, class))
+
+    async fn network(&self, maker: Option<usize>, isolation: Isolation) -> sampan_runtime::Result<NetworkAttachment> {
+        let Self { context, pod, attempt, .. } = self;
+        match maker {
+            Some(maker) => {
+                let config = sandbox::config(context, pod, None, isolation, *attempt);
+                context.runtimes[maker].open_sandbox(config).await
+            }
+            None if facts::host_network(pod) => Ok(NetworkAttachment::Host { ip: context.address }),
+            None => context.network.attach(&pod_ref(pod)).await,
+        }
+    }
 }
 
 pub(super) async fn mount(

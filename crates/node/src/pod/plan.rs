@@ -93,7 +93,7 @@ pub fn plan(pod: &Pod, state: &PodState, now: Timestamp) -> Plan {
         reset(state, &mut plan);
         return plan;
     }
-    prepare(state, now, &mut plan);
+    prepare(pod, state, now, &mut plan);
     containers::plan(pod, state, now, &mut plan);
     plan
 }
@@ -106,17 +106,30 @@ fn reset(state: &PodState, plan: &mut Plan) {
     }
 }
 
-fn prepare(state: &PodState, now: Timestamp, plan: &mut Plan) {
+fn prepare(pod: &Pod, state: &PodState, now: Timestamp, plan: &mut Plan) {
     plan.when(state.volumes.due(now), Action::Mount);
-    plan.when(state.network.due(now), Action::Attach);
+    if facts::has_runtime_class(pod) || has_chosen(state) {
+        plan.when(state.network.due(now), Action::Attach);
+    }
     if let (Step::Done, Some(refresh)) = (&state.volumes, state.refresh_volumes_at) {
         let due = if refresh <= now { Due::Now } else { Due::At(refresh) };
         plan.when(due, Action::Mount);
     }
 }
 
+/// It is known which runtime the network is for.
+fn has_chosen(state: &PodState) -> bool {
+    let found = |container: &super::state::ContainerState| matches!(container.image, ImageState::Ready(_));
+    !state.chooses || state.containers.values().any(found)
+}
+
+/// The RuntimeClass says who runs the images, and it is looked up with the network.
+fn waits_for_class(pod: &Pod, state: &PodState) -> bool {
+    state.chooses && facts::has_runtime_class(pod) && state.network != Step::Done
+}
+
 /// Brings a container that should run a step closer to it. Answers whether a start is under way, which later containers wait for.
-fn run(container: &Container, state: &PodState, now: Timestamp, plan: &mut Plan) -> bool {
+fn run(pod: &Pod, container: &Container, state: &PodState, now: Timestamp, plan: &mut Plan) -> bool {
     let known = state.containers.get(&container.name);
     if known.is_some_and(|known| known.starting || known.stopping.is_some()) {
         return known.is_some_and(|known| known.starting);
@@ -129,6 +142,7 @@ fn run(container: &Container, state: &PodState, now: Timestamp, plan: &mut Plan)
         return false;
     }
     match known.map_or(&ImageState::Unknown, |known| &known.image) {
+        ImageState::Unknown if waits_for_class(pod, state) => {}
         ImageState::Unknown => plan.act(Action::Pull(container.name.clone())),
         ImageState::Pulling { .. } => {}
         ImageState::Failed(failure) if failure.retry_at <= now => plan.act(Action::Pull(container.name.clone())),

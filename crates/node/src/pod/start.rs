@@ -10,7 +10,7 @@ use sampan_runtime::{
 };
 
 use super::state::{ReadyImage, Run, RunPhase};
-use super::{dns, events, facts, hooks};
+use super::{events, facts, hooks, hosts, sandbox, security};
 use crate::context::Context;
 use crate::environment::{self, Surroundings, fields};
 use crate::probe::{self, Offers};
@@ -118,21 +118,11 @@ impl Order {
 
     fn sandbox(&self) -> SandboxConfig {
         let Self { context, pod, .. } = self;
-        let name = facts::name(pod);
-        let hostname = facts::spec(pod).and_then(|spec| spec.hostname.clone()).unwrap_or_else(|| name.to_owned());
-        SandboxConfig {
-            id: runtimes::sandbox_id(facts::uid(pod), self.sandbox_attempt),
-            pod_namespace: facts::namespace(pod).to_owned(),
-            pod_name: name.to_owned(),
-            pod_uid: facts::uid(pod).to_owned(),
-            // Linux knows at most 63 letters.
-            hostname: hostname.chars().take(63).collect::<String>().trim_end_matches(['-', '.']).to_owned(),
-            network: self.network.clone(),
-            dns: dns::config(context, pod),
-            labels: pod.metadata.labels.clone().unwrap_or_default(),
-            annotations: pod.metadata.annotations.clone().unwrap_or_default(),
-            isolation: self.isolation,
-        }
+        // The runtime that made the network knows it best.
+        let made_there = context.runtimes[self.image.runtime].makes_networks()
+            && matches!(self.network, NetworkAttachment::Namespace { .. });
+        let network = (!made_there).then(|| self.network.clone());
+        sandbox::config(context, pod, network, self.isolation, self.sandbox_attempt)
     }
 
     async fn config(&self, spec: &Container) -> Result<ContainerConfig, StartError> {
@@ -145,6 +135,7 @@ impl Order {
         let (log, message) =
             self.files(spec).map_err(|error| wrong(format!("failed to prepare log files: {error}")))?;
         mounts.push(message);
+        mounts.extend(self.hosts(&mounts).map_err(|error| wrong(format!("failed to write the hosts file: {error}")))?);
         Ok(ContainerConfig {
             id: runtimes::container_id(facts::uid(pod), container, *attempt),
             sandbox: runtimes::sandbox_id(facts::uid(pod), self.sandbox_attempt),
@@ -157,9 +148,31 @@ impl Order {
             working_dir: spec.working_dir.clone().unwrap_or_default(),
             mounts,
             ports: ports(spec),
-            resources: resources(spec),
+            resources: self.resources(spec),
+            security: security::security(pod, spec, &context.directories.seccomp()),
             log,
         })
+    }
+
+    fn resources(&self, spec: &Container) -> Resources {
+        let requests = spec.resources.as_ref().and_then(|resources| resources.requests.as_ref());
+        let memory = fields::units(requests.and_then(|requests| requests.get("memory"))).unwrap_or(0);
+        let class = facts::qos_class(&self.pod);
+        let oom_score_adj = security::oom_score(class, memory, self.context.capacity.memory_bytes);
+        Resources { oom_score_adj, ..resources(spec) }
+    }
+
+    /// The pod's names, where it has a network of its own and nothing else is mounted in their place.
+    fn hosts(&self, mounts: &[Mount]) -> std::io::Result<Option<Mount>> {
+        let target = std::path::Path::new("/etc/hosts");
+        let NetworkAttachment::Namespace { ip, .. } = &self.network else { return Ok(None) };
+        if mounts.iter().any(|mount| mount.target == target) {
+            return Ok(None);
+        }
+        let source = self.context.directories.hosts(facts::uid(&self.pod));
+        source.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::write(&source, hosts::hosts(&self.pod, *ip, &self.context.cluster_domain))?;
+        Ok(Some(Mount { source, target: target.into(), read_only: false }))
     }
 
     /// The log's directory and the file for last words.
@@ -219,6 +232,7 @@ fn resources(spec: &Container) -> Resources {
         cpu_limit_millis: fields::millis(limits.and_then(|limits| limits.get("cpu"))),
         cpu_request_millis: fields::millis(requests.and_then(|requests| requests.get("cpu"))),
         memory_limit_bytes: fields::units(limits.and_then(|limits| limits.get("memory"))),
+        ..Resources::default()
     }
 }
 

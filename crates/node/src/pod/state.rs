@@ -23,6 +23,9 @@ pub struct PodState {
     pub volumes: Step,
     /// When the volumes want to be looked at again (a token that ages).
     pub refresh_volumes_at: Option<Timestamp>,
+    /// The node has several runtimes: until one of the pod's images is there, or its RuntimeClass is known, nobody can tell which of
+    /// them runs the pod.
+    pub chooses: bool,
     /// The pod's network.
     pub network: Step,
     /// The pod's address, once it has one.
@@ -52,6 +55,7 @@ impl PodState {
             since: now,
             volumes: Step::Idle,
             refresh_volumes_at: None,
+            chooses: false,
             network: Step::Idle,
             address: None,
             attempt: 0,

@@ -92,16 +92,23 @@ impl Worker {
     async fn begin(&mut self) {
         let adopted = self.context.adopted.lock().remove(facts::uid(&self.pod)).unwrap_or_default();
         self.state = restore::restore(&self.pod, adopted, self.context.now());
+        self.state.chooses = self.context.runtimes.len() > 1;
         if self.state.sandboxes.is_empty() || self.state.ending.is_some() {
             return;
         }
         // What runs already has its network: to say otherwise for a moment would take the pod out of its services.
-        if let Ok((network, class)) = super::jobs::attach(self.context.clone(), self.pod.clone()).await {
-            self.state.address = Some(network.ip());
-            self.state.network = Step::Done;
-            (self.network, self.class) = (Some(network), class);
+        if !self.state.lost
+            && let (_, Ok(place)) = self.attach().run().await
+        {
+            self.placed(place);
         }
         self.take_back_health().await;
+    }
+
+    pub(super) fn placed(&mut self, place: super::jobs::Place) {
+        self.state.address = Some(place.network.ip());
+        self.state.network = Step::Done;
+        (self.network, self.class) = (Some(place.network), place.class);
     }
 
     /// A job broke down, which is a mistake in this program: the pod is taken up anew, as after a restart of the agent.

@@ -21,23 +21,32 @@ pub(super) const GRACE: Duration = Duration::from_millis(200);
 pub(super) const PORT: u16 = 18080;
 
 impl Subject {
+    /// Of one pod alone, also where several subjects share what is behind their runtimes.
+    pub(super) fn uid(&self, id: &str) -> String {
+        format!("uid-{id}-{}", self.address)
+    }
+
     pub(super) fn sandbox_config(&self, id: &str) -> SandboxConfig {
         SandboxConfig {
             id: id.to_owned(),
             pod_namespace: "default".to_owned(),
             pod_name: format!("pod-{id}"),
-            pod_uid: format!("uid-{id}"),
+            pod_uid: self.uid(id),
             hostname: format!("pod-{id}"),
-            network: NetworkAttachment::Address { ip: self.address },
+            network: (!self.runtime.makes_networks()).then_some(NetworkAttachment::Address { ip: self.address }),
             dns: DnsConfig::default(),
             labels: Default::default(),
             annotations: Default::default(),
             isolation: Isolation::Namespace,
+            shared: Default::default(),
+            sysctls: Default::default(),
+            host_ports: Vec::new(),
         }
     }
 
-    pub(super) async fn open(&self, id: &str) {
-        self.runtime.open_sandbox(self.sandbox_config(id)).await.expect("a sandbox opens");
+    /// Answers the address of what runs in it.
+    pub(super) async fn open(&self, id: &str) -> IpAddr {
+        self.runtime.open_sandbox(self.sandbox_config(id)).await.expect("a sandbox opens").ip()
     }
 
     pub(super) fn log_path(&self, id: &str) -> PathBuf {
@@ -62,6 +71,7 @@ impl Subject {
             mounts: Vec::new(),
             ports: vec![ContainerPort { name: "http".to_owned(), port: PORT, protocol: "TCP".to_owned() }],
             resources: Resources::default(),
+            security: Default::default(),
             log: LogConfig { path: log, max_bytes: 1 << 20, max_files: 3 },
         }
     }

@@ -22,7 +22,7 @@ pub(super) async fn start(shared: &Arc<Shared>, id: &str) -> Result<()> {
         let (config, reference, stop) =
             (container.config.clone(), container.reference.clone(), container.stop.subscribe());
         let program = state.registry.get(&reference).map(|image| image.program.clone()).unwrap_or_default();
-        let network = state.sandboxes.get(&config.sandbox).map(|sandbox| sandbox.config.network.clone());
+        let network = state.sandboxes.get(&config.sandbox).and_then(|sandbox| sandbox.config.network.clone());
         (config, program, stop, network)
     };
     tell(shared, &config);

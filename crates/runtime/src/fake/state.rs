@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use super::{Call, FakeImage, PullStep};
 use crate::{
-    ContainerConfig, ContainerState, ContainerStats, ContainerStatus, Error, Image, ProbeKind, Result, SandboxConfig,
-    SandboxStatus,
+    ContainerConfig, ContainerState, ContainerStats, ContainerStatus, Error, Image, NetworkAttachment, ProbeKind,
+    Result, SandboxConfig, SandboxStatus,
 };
 
 #[derive(Default)]
@@ -21,6 +21,7 @@ pub(crate) struct State {
     pub(super) failures: BTreeMap<Call, VecDeque<Error>>,
     pub(super) calls: BTreeMap<Call, u64>,
     pub(super) probes: BTreeMap<(String, bool), bool>,
+    addresses_given: u16,
 }
 
 pub(super) struct Sandbox {
@@ -54,8 +55,22 @@ impl Container {
 }
 
 impl State {
-    pub(super) fn open(&mut self, config: SandboxConfig) {
-        self.sandboxes.entry(config.id.clone()).or_insert(Sandbox { config, ready: true });
+    pub(super) fn open(&mut self, mut config: SandboxConfig, range: Option<[u8; 2]>) -> Result<NetworkAttachment> {
+        let open = self.sandboxes.get(&config.id).and_then(|sandbox| sandbox.config.network.clone());
+        if let Some(network) = open {
+            return Ok(network);
+        }
+        let network = config.network.take().or_else(|| range.map(|range| self.new_address(range)));
+        let network = network.ok_or_else(|| Error::Invalid("this runtime makes no networks".to_owned()))?;
+        config.network = Some(network.clone());
+        self.sandboxes.insert(config.id.clone(), Sandbox { config, ready: true });
+        Ok(network)
+    }
+
+    fn new_address(&mut self, [first, second]: [u8; 2]) -> NetworkAttachment {
+        self.addresses_given += 1;
+        let [third, fourth] = self.addresses_given.to_be_bytes();
+        NetworkAttachment::Namespace { ip: [first, second, third, fourth].into(), path: "/imagined/namespace".into() }
     }
 
     pub(super) fn sandbox_list(&self) -> Vec<SandboxStatus> {

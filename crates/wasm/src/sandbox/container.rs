@@ -53,7 +53,8 @@ impl Container {
     pub(crate) fn new(sandbox: &SandboxConfig, create: Create, parts: Parts) -> Result<Self, Failure> {
         let config = &create.config;
         let Parts { code, share, directory } = parts;
-        let pod = PodAddress::new(&sandbox.network).map_err(Failure::Invalid)?;
+        let network = sandbox.network.as_ref().ok_or_else(|| Failure::Invalid("the pod has no network".to_owned()))?;
+        let pod = PodAddress::new(network).map_err(Failure::Invalid)?;
         let preopens =
             super::mounts::prepare(&config.mounts, &directory).map_err(|message| invalid(&config.name, &message))?;
         Ok(Container {

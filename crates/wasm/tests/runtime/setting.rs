@@ -69,11 +69,14 @@ impl Setting {
             pod_name: sandbox.to_owned(),
             pod_uid: format!("uid-{sandbox}"),
             hostname: sandbox.to_owned(),
-            network: NetworkAttachment::Address { ip },
+            network: Some(NetworkAttachment::Address { ip }),
             dns: DnsConfig::default(),
             labels: Default::default(),
             annotations: Default::default(),
             isolation: Isolation::Namespace,
+            shared: Default::default(),
+            sysctls: Default::default(),
+            host_ports: Vec::new(),
         };
         change(&mut config);
         self.runtime.open_sandbox(config).await.unwrap();
@@ -104,6 +107,7 @@ impl Setting {
             mounts: Vec::new(),
             ports: vec![ContainerPort { name: String::new(), port: 8080, protocol: "TCP".to_owned() }],
             resources: Resources::default(),
+            security: Default::default(),
             log: LogConfig { path: self.directory.path().join(format!("{id}.log")), max_bytes: 1 << 20, max_files: 2 },
         }
     }

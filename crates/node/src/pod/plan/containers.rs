@@ -46,7 +46,7 @@ fn initialize(pod: &Pod, state: &PodState, now: Timestamp, plan: &mut Plan) -> I
         if facts::is_sidecar(container) {
             if !is_up(known) {
                 if !known.is_some_and(ContainerState::is_running) {
-                    run(container, state, now, plan);
+                    run(pod, container, state, now, plan);
                 }
                 if !initialized {
                     return Init::Waiting;
@@ -62,7 +62,7 @@ fn initialize(pod: &Pod, state: &PodState, now: Timestamp, plan: &mut Plan) -> I
             Some(_) if facts::restart_policy(pod) == RestartPolicy::Never => return Init::Failed,
             _ if known.is_some_and(ContainerState::is_running) => return Init::Waiting,
             _ => {
-                run(container, state, now, plan);
+                run(pod, container, state, now, plan);
                 return Init::Waiting;
             }
         }
@@ -90,7 +90,7 @@ fn work(pod: &Pod, state: &PodState, now: Timestamp, plan: &mut Plan) {
         unfinished = true;
         // One after the other, as postStart hooks may count on it; images are pulled meanwhile.
         if !starting {
-            starting = run(container, state, now, plan);
+            starting = run(pod, container, state, now, plan);
         } else if known.is_none_or(|known| known.image == crate::pod::state::ImageState::Unknown && !known.starting) {
             plan.act(Action::Pull(container.name.clone()));
         }

@@ -107,6 +107,46 @@ fn a_new_pod_gets_volumes_network_and_image_at_once() {
 }
 
 #[test]
+fn among_several_runtimes_the_first_image_or_the_class_says_whose_network_it_is() {
+    let choosing = || PodState { chooses: true, volumes: Step::Done, ..PodState::new(at(0)) };
+    check(
+        &simple("Always"),
+        &choosing(),
+        0,
+        expect![[r#"
+        Pull("main")
+    "#]],
+    );
+    let mut found = choosing();
+    found.container("main").image = image();
+    check(
+        &simple("Always"),
+        &found,
+        0,
+        expect![[r#"
+        Attach
+    "#]],
+    );
+    let classed = pod(json!({"runtimeClassName": "wasm", "containers": [{"name": "main", "image": "a:1"}]}));
+    check(
+        &classed,
+        &choosing(),
+        0,
+        expect![[r#"
+        Attach
+    "#]],
+    );
+    check(
+        &classed,
+        &PodState { network: Step::Done, ..choosing() },
+        0,
+        expect![[r#"
+        Pull("main")
+    "#]],
+    );
+}
+
+#[test]
 fn a_container_starts_once_image_volumes_and_network_are_there() {
     let mut state = with(&[("main", ContainerState { image: image(), ..ContainerState::default() })]);
     check(

@@ -1,6 +1,7 @@
 //! What became of jobs, written into the state.
 
 use jiff::Timestamp;
+use sampan_runtime::NetworkAttachment;
 
 use super::Worker;
 use crate::images::Found;
@@ -18,14 +19,15 @@ impl Worker {
         match done {
             Done::Mounted { again: false, result } => self.mounted(result, now),
             Done::Mounted { again: true, result } => self.refreshed(result, now),
-            Done::Attached(Ok((network, class))) => {
-                self.state.address = Some(network.ip());
-                self.state.network = Step::Done;
-                (self.network, self.class) = (Some(network), class);
-            }
-            Done::Attached(Err(why)) => {
-                events::failed_sandbox(&self.context, &self.pod, &why);
-                self.state.network = failed(&self.state.network, "NetworkNotReady", why, now);
+            Done::Attached { opened, result } => {
+                self.state.sandboxes.extend(opened);
+                match result {
+                    Ok(place) => self.placed(place),
+                    Err(why) => {
+                        events::failed_sandbox(&self.context, &self.pod, &why);
+                        self.state.network = failed(&self.state.network, "NetworkNotReady", why, now);
+                    }
+                }
             }
             Done::Found { container, result } => {
                 let known = self.state.container(&container);
@@ -157,6 +159,12 @@ impl Worker {
         self.state.lost = false;
         self.state.attempt += 1;
         self.state.sandboxes.clear();
+        if matches!(self.network, None | Some(NetworkAttachment::Namespace { .. })) {
+            // It went with the sandbox.
+            self.network = None;
+            self.state.address = None;
+            self.state.network = Step::Idle;
+        }
         let running: Vec<_> = self
             .state
             .containers

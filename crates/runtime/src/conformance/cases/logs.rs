@@ -43,6 +43,9 @@ pub async fn an_empty_line_is_logged(subject: Subject) {
 }
 
 pub async fn logs_are_rotated_and_bounded(subject: Subject) {
+    if subject.guests.logs_are_bounded_later() {
+        return;
+    }
     let lines: Vec<String> = (0..400).map(|number| format!("line number {number} of four hundred")).collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let bound = |config: &mut crate::ContainerConfig| (config.log.max_bytes, config.log.max_files) = (4096, 3);
@@ -77,8 +80,8 @@ pub async fn arguments_and_environment_arrive(subject: Subject) {
     let container = subject.launch_with("a", &guest, env).await;
     assert_eq!(subject.exit(&container).await.code, 0);
     let mut printed = texts(&subject.log(&container), "stdout");
-    // Container runtimes add the pod's hostname by themselves.
-    printed.retain(|line| !line.starts_with("HOSTNAME="));
+    // Container runtimes add some by themselves.
+    printed.retain(|line| !["HOSTNAME=", "PATH=", "HOME="].iter().any(|name| line.starts_with(name)));
     assert!(
         printed.ends_with(&["one".to_owned(), "two words".to_owned(), "COLOUR=dark blue".to_owned()]),
         "{printed:?}"

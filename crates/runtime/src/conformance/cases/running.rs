@@ -82,10 +82,11 @@ pub async fn figures_of_an_unknown_container_fail(subject: Subject) {
 }
 
 pub async fn a_server_answers_until_stopped(subject: Subject) {
+    let address = subject.open("a").await;
     let container = subject.launch("a", &subject.guests.serves_http()).await;
     let deadline = Instant::now() + LIMIT;
     let answer = loop {
-        match get(subject.address, PORT).await {
+        match get(address, PORT).await {
             Ok(answer) => break answer,
             Err(error) => assert!(Instant::now() < deadline, "no answer: {error}"),
         }
@@ -93,5 +94,5 @@ pub async fn a_server_answers_until_stopped(subject: Subject) {
     };
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     subject.runtime.stop(&container, GRACE).await.expect("it stops");
-    get(subject.address, PORT).await.expect_err("nobody listens any more");
+    get(address, PORT).await.expect_err("nobody listens any more");
 }

@@ -25,7 +25,8 @@ pub async fn an_opened_sandbox_is_listed_ready(subject: Subject) {
     subject.open("a").await;
     let sandboxes = subject.runtime.sandboxes().await.expect("sandboxes are listed");
     assert_eq!(sandboxes.len(), 1);
-    assert_eq!((sandboxes[0].id.as_str(), sandboxes[0].pod_uid.as_str(), sandboxes[0].ready), ("a", "uid-a", true));
+    let listed = (sandboxes[0].id.as_str(), sandboxes[0].pod_uid.clone(), sandboxes[0].ready);
+    assert_eq!(listed, ("a", subject.uid("a"), true));
 }
 
 pub async fn opening_a_sandbox_twice_changes_nothing(subject: Subject) {
@@ -33,6 +34,10 @@ pub async fn opening_a_sandbox_twice_changes_nothing(subject: Subject) {
     subject.open("a").await;
     assert_eq!(subject.runtime.sandboxes().await.expect("sandboxes are listed").len(), 1);
     assert!(is_running(&*subject.runtime, &container).await);
+}
+
+pub async fn opening_a_sandbox_twice_gives_the_same_address(subject: Subject) {
+    assert_eq!(subject.open("a").await, subject.open("a").await);
 }
 
 pub async fn closing_an_unknown_sandbox_is_fine(subject: Subject) {

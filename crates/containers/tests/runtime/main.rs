@@ -1,0 +1,9 @@
+//! The runtime as a node sees it, on a real containerd.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+
+mod conformity;
+mod logs;
+mod registry;
+mod restart;
+mod setting;
