@@ -5,10 +5,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::NetworkAttachment;
+use crate::{Interactive, NetworkAttachment};
 
 /// What a runtime says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,6 +149,9 @@ pub struct ContainerConfig {
     pub resources: Resources,
     /// Where output goes, in CRI log format.
     pub log: LogConfig,
+    /// What clients may attach to.
+    #[serde(default)]
+    pub interactive: Interactive,
 }
 
 /// A directory or file of the node inside a container.
@@ -308,13 +310,4 @@ pub struct ContainerStats {
     pub cpu_usage: Duration,
     /// Bytes of memory held now.
     pub memory_bytes: u64,
-}
-
-/// A piece of a command's output.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ExecOutput {
-    /// Standard output.
-    Stdout(Bytes),
-    /// Standard error.
-    Stderr(Bytes),
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sampan_api::k8s::api::core::v1::{Container, Pod};
 use sampan_runtime::{
-    ContainerConfig, ContainerPort, Error, Isolation, LogConfig, Mount, NetworkAttachment, Resources, SandboxConfig,
+    ContainerConfig, ContainerPort, Error, Interactive, Isolation, LogConfig, Mount, NetworkAttachment, Resources, SandboxConfig,
 };
 
 use super::state::{ReadyImage, Run, RunPhase};
@@ -159,6 +159,11 @@ impl Order {
             ports: ports(spec),
             resources: resources(spec),
             log,
+            interactive: Interactive {
+                stdin: spec.stdin.unwrap_or(false),
+                stdin_once: spec.stdin_once.unwrap_or(false),
+                tty: spec.tty.unwrap_or(false),
+            },
         })
     }
 

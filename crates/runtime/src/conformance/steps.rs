@@ -63,6 +63,7 @@ impl Subject {
             ports: vec![ContainerPort { name: "http".to_owned(), port: PORT, protocol: "TCP".to_owned() }],
             resources: Resources::default(),
             log: LogConfig { path: log, max_bytes: 1 << 20, max_files: 3 },
+            interactive: Default::default(),
         }
     }
 
