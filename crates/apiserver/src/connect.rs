@@ -1,8 +1,11 @@
-//! Subresources that are no part of an object: logs, proxies, tokens.
+//! Subresources that are no part of an object: logs, streams, proxies, tokens.
 
+mod container;
 mod log;
 mod proxy;
+mod stream;
 mod token;
+mod upgrade;
 
 use std::sync::Arc;
 
@@ -17,6 +20,8 @@ use crate::decode::RequestBody;
 use crate::node_client::Target;
 use crate::pipeline::Call;
 
+use container::container;
+
 /// Port of a node's own API where its status names none.
 const NODE_PORT: u16 = 10250;
 
@@ -25,20 +30,19 @@ pub(crate) async fn answer(call: &mut Call, resource: &Resource, body: RequestBo
     let subresource = call.attributes.subresource.clone();
     match (resource.names.plural, &*subresource) {
         ("pods", "log") => log::log(call, resource).await,
+        ("pods", "exec" | "attach" | "portforward") => stream::stream(call, resource).await,
         ("pods" | "services" | "nodes", "proxy") => proxy::proxy(call, resource, body).await,
         ("serviceaccounts", "token") => token::create(call, body).await,
         _ => Err(not_offered(&resource.group_resource(), &subresource)),
     }
 }
 
-/// 501 for what needs a connection to be upgraded.
+/// 501 for what the registry declares and nobody answers.
 fn not_offered(resource: &GroupResource, subresource: &str) -> Status {
     let mut status = Status::method_not_supported(resource, subresource);
     status.code = 501;
     status.reason = "NotImplemented".to_owned();
-    status.message = format!(
-        "{resource}/{subresource} is not offered yet: this server does not upgrade connections to websocket or SPDY"
-    );
+    status.message = format!("{resource}/{subresource} is not offered by this server");
     status
 }
 

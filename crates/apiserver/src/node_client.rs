@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -35,6 +35,9 @@ pub(crate) enum ReachError {
     /// A connection but no HTTP.
     #[error("{0} broke off: {1}")]
     Http(String, #[source] hyper::Error),
+    /// It agreed to another protocol, but the client's own connection has none but HTTP.
+    #[error("{0} upgrades its connection, which this one cannot; use HTTP/1.1")]
+    NoUpgrade(String),
 }
 
 /// Where a request goes.
@@ -65,7 +68,7 @@ impl NodeClient {
         Self { tls: config.map(TlsConnector::from) }
     }
 
-    /// Sends a request whose URI has a path only. Dropping the answer's body ends the connection.
+    /// Sends a request whose URI has a path only. Dropping the answer's body ends the connection; one of 101 can be upgraded.
     pub(crate) async fn send(
         &self,
         target: &Target,
@@ -104,9 +107,14 @@ async fn exchange(
 ) -> Result<Response<Body>, ReachError> {
     let broken = |error| ReachError::Http(authority.clone(), error);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    let driver = AbortOnDropHandle::new(tokio::spawn(connection));
+    let driver = AbortOnDropHandle::new(tokio::spawn(connection.with_upgrades()));
     let answer = tokio::time::timeout(BEGIN, sender.send_request(request)).await;
     let answer = answer.map_err(|_| ReachError::Timeout(authority.clone()))?.map_err(broken)?;
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        // The connection is handed over by its driver, which ends then.
+        drop(driver.detach());
+        return Ok(answer.map(|_| Body::empty()));
+    }
     let (head, body) = answer.into_parts();
     let frames = futures::stream::unfold((body, sender, driver), |(mut body, sender, driver)| async move {
         let data = match http_body_util::BodyExt::frame(&mut body).await? {

@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::BodyDataStream;
+use hyper::upgrade::OnUpgrade;
 use jiff::Timestamp;
 use sampan_access::Decision;
 use sampan_access::authz::forbidden;
@@ -47,6 +48,10 @@ pub(crate) struct Call {
     pub(crate) warnings: Vec<String>,
     /// For the audit log.
     pub(crate) target: audit::Target,
+    /// The client's connection, for who turns it into one of another protocol.
+    pub(crate) upgrade: Option<OnUpgrade>,
+    /// Counts the request as one in progress, for who goes on with it after its answer.
+    pub(crate) counted: Option<InProgress>,
 }
 
 /// What a request says beside its body.
@@ -58,6 +63,7 @@ struct Head {
     headers: HeaderMap,
     audit_id: String,
     received: Timestamp,
+    upgrade: Option<OnUpgrade>,
 }
 
 /// What a request leaves beside its answer, even if it ends in a panic.
@@ -75,7 +81,7 @@ pub(crate) async fn handle(
     request: Request<RequestBody>,
 ) -> Response<Body> {
     let began = Instant::now();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let head = Head {
         method: parts.method,
@@ -85,6 +91,7 @@ pub(crate) async fn handle(
         audit_id: audit_id(&server, &parts.headers),
         headers: parts.headers,
         received: server.clock.now(),
+        upgrade: parts.extensions.remove(),
     };
     let audit_id = head.audit_id.clone();
     let accepts_gzip = gzip::accepted(&head.headers);
@@ -146,7 +153,7 @@ async fn answer(
 ) -> Result<Response<Body>, Status> {
     let Aside { warnings, classified, trail } = aside;
     let user = log_who(server, &caller, &info, &head, sort, trail).await?;
-    let Head { method, path, query, headers, .. } = head;
+    let Head { method, path, query, headers, upgrade, .. } = head;
     let user = impersonate::resolve(server, user, &headers)?;
     if let Some(trail) = trail.as_mut().filter(|_| headers.contains_key("impersonate-user")) {
         trail.impersonated(&user);
@@ -164,7 +171,20 @@ async fn answer(
     };
     let server = Arc::clone(server);
     let warned = Vec::new();
-    let mut call = Call { server, caller, attributes, method, query, headers, remainder, warnings: warned, target };
+    let counted = Some(counted);
+    let mut call = Call {
+        server,
+        caller,
+        attributes,
+        method,
+        query,
+        headers,
+        remainder,
+        warnings: warned,
+        target,
+        upgrade,
+        counted,
+    };
     let answer = dispatch(&mut call, body);
     let outcome = match limit {
         None => answer.await,
@@ -173,8 +193,11 @@ async fn answer(
             .unwrap_or_else(|_| Err(Status::timeout("request did not complete within the allotted timeout", 0))),
     };
     warnings.append(&mut call.warnings);
-    outcome
-        .map(|response| if sort == Sort::LongRunning { response.map(|body| counting(body, counted)) } else { response })
+    let counted = call.counted.take().filter(|_| sort == Sort::LongRunning);
+    outcome.map(|response| match counted {
+        Some(counted) => response.map(|body| counting(body, counted)),
+        None => response,
+    })
 }
 
 /// A body that counts as a request in progress until its end.

@@ -3,6 +3,7 @@
 pub(crate) mod authorize;
 mod figures;
 mod logs;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -76,7 +77,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, router: Router) {
         let mut router = router.clone();
         async move { router.call(request).await }
     });
-    let served = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+    let served = auto::Builder::new(TokioExecutor::new()).serve_connection_with_upgrades(TokioIo::new(stream), service).await;
     if let Err(error) = served {
         tracing::debug!(error, "a connection to the node's API broke off");
     }
@@ -87,6 +88,9 @@ pub(crate) fn router(server: Server) -> Router {
         .route("/healthz", get(|| async { "ok" }))
         .route("/pods", get(pods))
         .route("/containerLogs/{namespace}/{pod}/{container}", get(logs::logs))
+        .route("/exec/{namespace}/{pod}/{container}", get(streams::exec).post(streams::exec))
+        .route("/attach/{namespace}/{pod}/{container}", get(streams::attach).post(streams::attach))
+        .route("/portForward/{namespace}/{pod}", get(streams::port_forward).post(streams::port_forward))
         .route("/stats/summary", get(figures::summary))
         .route("/metrics", get(figures::metrics))
         .layer(middleware::from_fn_with_state(server.clone(), admit))

@@ -12,13 +12,14 @@ mod error;
 pub mod fake;
 pub mod journal;
 mod network;
+mod streams;
 mod types;
 
 pub use error::{Error, Result};
 pub use network::{NetworkAttachment, PodNetwork, PodRef};
+pub use streams::{Connection, Exec, ExecOutput, Interactive, Streams, TerminalSize};
 pub use types::*;
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
@@ -93,16 +94,21 @@ pub trait Runtime: Send + Sync + 'static {
     fn exec(&self) -> Option<&dyn Exec> {
         None
     }
-}
 
-/// Running a command inside a container's sandbox.
-pub trait Exec: Send + Sync {
-    /// Runs `command` to its end with `stdin`, handing output to `output` as it comes. Returns the exit code.
-    fn run<'a>(
-        &'a self,
-        id: &'a str,
-        command: Vec<String>,
-        stdin: BoxStream<'static, Bytes>,
-        output: tokio::sync::mpsc::Sender<ExecOutput>,
-    ) -> BoxFuture<'a, Result<i32>>;
+    /// Ties a client to what a running container prints and, where it was made [`Interactive`], reads. Returns once the container has
+    /// ended; the client leaves by dropping the future. A client that is slower than the container misses output, so that nobody who only
+    /// watches can stop it.
+    fn attach<'a>(&'a self, id: &'a str, streams: Streams) -> BoxFuture<'a, Result<()>> {
+        let _ = (id, streams);
+        Box::pin(async {
+            Err(Error::Invalid(format!("runtime {} attaches nobody to its containers; see kubectl logs", self.handler())))
+        })
+    }
+
+    /// A connection to a TCP port as a process inside the sandbox would make it to localhost. `Ok(None)` where the pod's address reaches
+    /// the same: the node then connects by itself.
+    fn connect<'a>(&'a self, sandbox: &'a str, port: u16) -> BoxFuture<'a, Result<Option<Box<dyn Connection>>>> {
+        let _ = (sandbox, port);
+        Box::pin(async { Ok(None) })
+    }
 }

@@ -5,10 +5,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::NetworkAttachment;
+use crate::{Interactive, NetworkAttachment};
 
 /// What a runtime says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,6 +187,9 @@ pub struct ContainerConfig {
     pub security: Security,
     /// Where output goes, in CRI log format.
     pub log: LogConfig,
+    /// What clients may attach to.
+    #[serde(default)]
+    pub interactive: Interactive,
 }
 
 /// A directory or file of the node inside a container.
@@ -386,13 +388,4 @@ pub struct ContainerStats {
     pub cpu_usage: Duration,
     /// Bytes of memory held now.
     pub memory_bytes: u64,
-}
-
-/// A piece of a command's output.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ExecOutput {
-    /// Standard output.
-    Stdout(Bytes),
-    /// Standard error.
-    Stderr(Bytes),
 }

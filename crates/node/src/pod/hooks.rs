@@ -3,9 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use futures::StreamExt;
 use sampan_api::k8s::api::core::v1::{LifecycleHandler, Pod};
-use sampan_runtime::ExecOutput;
+use sampan_runtime::{ExecOutput, Streams};
 
 use super::facts;
 use crate::context::Context;
@@ -47,7 +46,7 @@ async fn exec(command: Vec<String>, place: &Place<'_>) -> Result<(), String> {
     let exec =
         runtime.exec().ok_or_else(|| format!("runtime {} runs no commands inside containers", runtime.handler()))?;
     let (sender, mut output) = tokio::sync::mpsc::channel::<ExecOutput>(16);
-    let run = exec.run(place.id, command, futures::stream::empty().boxed(), sender);
+    let run = exec.run(place.id, command, Streams::listening(sender));
     let discard = async { while output.recv().await.is_some() {} };
     match tokio::join!(run, discard).0 {
         Ok(0) => Ok(()),

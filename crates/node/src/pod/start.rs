@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sampan_api::k8s::api::core::v1::{Container, Pod};
 use sampan_runtime::{
-    ContainerConfig, ContainerPort, Error, Isolation, LogConfig, Mount, NetworkAttachment, Resources, SandboxConfig,
+    ContainerConfig, ContainerPort, Error, Interactive, Isolation, LogConfig, Mount, NetworkAttachment, Resources, SandboxConfig,
 };
 
 use super::state::{ReadyImage, Run, RunPhase};
@@ -151,6 +151,11 @@ impl Order {
             resources: self.resources(spec),
             security: security::security(pod, spec, &context.directories.seccomp()),
             log,
+            interactive: Interactive {
+                stdin: spec.stdin.unwrap_or(false),
+                stdin_once: spec.stdin_once.unwrap_or(false),
+                tty: spec.tty.unwrap_or(false),
+            },
         })
     }
 

@@ -3,10 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use futures::StreamExt;
 use sampan_api::k8s::api::core::v1::{Container, ExecAction, Probe, TCPSocketAction};
 use sampan_api::k8s::apimachinery::pkg::util::intstr::IntOrString;
-use sampan_runtime::{ExecOutput, ProbeKind};
+use sampan_runtime::{ExecOutput, ProbeKind, Streams};
 use tokio::net::TcpStream;
 
 use super::{Kind, Target, http};
@@ -115,7 +114,7 @@ async fn exec(target: &Target, action: &ExecAction, timeout: Duration) -> Answer
     };
     let (sender, mut output) = tokio::sync::mpsc::channel(16);
     let command = action.command.clone().unwrap_or_default();
-    let run = exec.run(&target.id, command, futures::stream::empty().boxed(), sender);
+    let run = exec.run(&target.id, command, Streams::listening(sender));
     let read = async {
         let mut text = String::new();
         while let Some(ExecOutput::Stdout(piece) | ExecOutput::Stderr(piece)) = output.recv().await {

@@ -73,6 +73,7 @@ impl Subject {
             resources: Resources::default(),
             security: Default::default(),
             log: LogConfig { path: log, max_bytes: 1 << 20, max_files: 3 },
+            interactive: Default::default(),
         }
     }
 

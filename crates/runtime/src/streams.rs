@@ -1,0 +1,75 @@
+//! Talking to what runs in a container while it runs: `kubectl exec`, `attach` and `port-forward`, probes and hooks by command.
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+
+use crate::Result;
+
+/// Running a command inside a container's sandbox.
+///
+/// # Contract
+/// Any number of commands may run in a container at a time. A command ends at the latest with its container; one whose future is dropped
+/// is killed.
+pub trait Exec: Send + Sync {
+    /// Runs `command` to its end and returns the exit code, after all it printed was handed to `streams.output`. Fails with
+    /// [`Error::NotFound`](crate::Error::NotFound) when there is no such container, with
+    /// [`Error::Invalid`](crate::Error::Invalid) when it does not run or the command cannot be found.
+    fn run<'a>(&'a self, id: &'a str, command: Vec<String>, streams: Streams) -> BoxFuture<'a, Result<i32>>;
+}
+
+/// A client's ends of a command's, or a container's, standard streams. Everything in them is bounded: who is slow makes the other wait.
+pub struct Streams {
+    /// What the client sends. Its end is the end of the command's input.
+    pub stdin: BoxStream<'static, Bytes>,
+    /// Takes what is printed; closed once the client has gone. At a terminal everything is [`ExecOutput::Stdout`].
+    pub output: mpsc::Sender<ExecOutput>,
+    /// The sizes of the client's terminal, as it changes; `None` when it has none.
+    pub terminal: Option<BoxStream<'static, TerminalSize>>,
+}
+
+impl Streams {
+    /// Of a client that sends nothing and has no terminal.
+    pub fn listening(output: mpsc::Sender<ExecOutput>) -> Self {
+        Self { stdin: futures::stream::empty().boxed(), output, terminal: None }
+    }
+}
+
+/// A piece of a command's output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExecOutput {
+    /// Standard output.
+    Stdout(Bytes),
+    /// Standard error.
+    Stderr(Bytes),
+}
+
+/// Columns and rows of a terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TerminalSize {
+    /// Columns.
+    pub width: u16,
+    /// Rows.
+    pub height: u16,
+}
+
+/// What a container offers to those who attach to it, from `stdin`, `stdinOnce` and `tty` of its specification.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interactive {
+    /// Its standard input stays open for clients; otherwise it is at its end from the beginning.
+    pub stdin: bool,
+    /// Its standard input ends with that of the first client.
+    pub stdin_once: bool,
+    /// It runs at a terminal.
+    pub tty: bool,
+}
+
+/// A byte stream in both directions.
+pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection for S {}
