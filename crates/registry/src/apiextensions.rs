@@ -18,6 +18,7 @@ mod json_path;
 mod kind;
 mod ownership;
 mod pattern;
+mod rules;
 mod schema;
 mod status;
 mod validate;

@@ -26,7 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Heavy dependencies and the crates that may name them.
 const HOMES: &[(&str, &[&str])] = &[
     ("k8s-openapi", &["sampan-api"]),
-    ("kube", &["sampan-client"]),
+    ("kube", &["sampan-client", "sampan-e2e"]),
     ("sqlx", &["sampan-store"]),
     ("rusqlite", &["sampan-store"]),
     ("ring", &["sampan-store"]),

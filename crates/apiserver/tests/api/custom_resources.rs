@@ -177,7 +177,7 @@ async fn apply_merges_lists_by_their_keys() {
     assert_eq!(object["spec"]["marks"], json!(["m", "n"]));
     expect![[r#"
         one Apply - {"f:spec":{"f:marks":{"v:\"m\"":{}},"f:parts":{"k:{\"name\":\"lid\"}":{".":{},"f:name":{},"f:weight":{}}},"f:size":{}}}
-        two Apply - {"f:spec":{"f:any":{"f:deep":{"f:er":{}}},"f:marks":{"v:\"n\"":{}},"f:parts":{"k:{\"name\":\"base\"}":{".":{},"f:name":{}}}}}"#]]
+        two Apply - {"f:spec":{"f:any":{"f:deep":{".":{},"f:er":{}}},"f:marks":{"v:\"n\"":{}},"f:parts":{"k:{\"name\":\"base\"}":{".":{},"f:name":{}}}}}"#]]
     .assert_eq(&owners(&object));
     let conflict = cluster.apply(&path, "two", &pot("a", json!({"size": 2}))).await;
     assert_eq!(conflict.failure(), "409 Conflict Apply failed with 1 conflict: conflict with \"one\": .spec.size");
@@ -361,4 +361,37 @@ async fn a_stricter_schema_is_not_held_against_what_is_there() {
     assert_eq!(other.code, 200, "{}", other.text());
     let same_field = cluster.merge(&format!("{POTS}/a"), json!({"spec": {"size": 8}})).await;
     refused(&same_field, expect![[r#"422 Invalid Pot.example.com "a" is invalid: spec.size: Invalid value: 8: spec.size in body should be less than or equal to 5"#]]);
+}
+
+#[tokio::test]
+async fn rules_in_cel_judge_objects_and_their_changes() {
+    let cluster = Cluster::start().await;
+    let spec = json!({"type": "object", "required": ["size"], "properties": {"size": {"type": "integer"}, "most": {"type": "integer", "default": 5},
+            "glaze": {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": "glaze is fired once"}]}},
+        "x-kubernetes-validations": [{"rule": "self.size <= self.most", "messageExpression": "'at most ' + string(self.most)"}]});
+    let mut definition = definition(spec, json!({}));
+    let wrong = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/x-kubernetes-validations/0/rule";
+    let rule = definition.pointer_mut(wrong).unwrap();
+    let good = std::mem::replace(rule, "self.size <= self.least".into());
+    let refusal = cluster.post(DEFINITIONS, &definition).await;
+    assert!(refusal.failure().contains("x-kubernetes-validations[0].rule: Invalid value: \"self.size <= self.least\": compilation failed"), "{}", refusal.text());
+    *definition.pointer_mut(wrong).unwrap() = good;
+    cluster.define(&definition).await;
+    refused(&cluster.post(POTS, &pot("a", json!({"size": 6}))).await, expect![[r#"422 Invalid Pot.example.com "a" is invalid: spec: Invalid value: "object": at most 5"#]]);
+    cluster.create(POTS, pot("a", json!({"size": 5, "glaze": "matt"}))).await;
+    let change = cluster.merge(&format!("{POTS}/a"), json!({"spec": {"glaze": "shiny"}})).await;
+    refused(&change, expect![[r#"422 Invalid Pot.example.com "a" is invalid: spec.glaze: Invalid value: "string": glaze is fired once"#]]);
+}
+
+#[tokio::test]
+async fn two_servers_on_one_store_serve_the_same_kinds() {
+    let store = std::sync::Arc::new(sampan_store::MemoryStore::new(std::sync::Arc::new(crate::harness::WallClock)));
+    let setup = || crate::harness::Setup { store: store.clone(), ..Default::default() };
+    let (one, other) = (Cluster::with(setup()).await, Cluster::with(setup()).await);
+    one.define(&pots()).await;
+    let made = one.create(POTS, pot("a", json!({"size": 1}))).await;
+    // A consistent read of the definitions brings the other server up to date, as the watch of its own does.
+    assert_eq!(other.ask(&format!("GET {DEFINITIONS}")).await.code, 200);
+    assert_eq!(other.ask(&format!("GET {POTS}/a")).await.json(), made);
+    assert_eq!(other.ask("GET /apis/example.com").await.json()["preferredVersion"]["version"], "v1");
 }

@@ -45,7 +45,8 @@ struct Entry {
 #[derive(PartialEq)]
 struct Source {
     uid: String,
-    spec: Value,
+    /// Another with every change of the spec; the one step that deletion takes is left out.
+    generation: i64,
     accepted_names: Value,
     established: bool,
     terminating: bool,
@@ -53,19 +54,19 @@ struct Source {
 
 impl Source {
     fn of(object: &Value) -> Self {
-        let part = |pointer: &str| object.pointer(pointer).cloned().unwrap_or_default();
+        let terminating = object::deletion_timestamp(object).is_some();
         Self {
             uid: object::uid(object).to_owned(),
-            spec: part("/spec"),
-            accepted_names: part("/status/acceptedNames"),
+            generation: object::generation(object) - i64::from(terminating),
+            accepted_names: object.pointer("/status/acceptedNames").cloned().unwrap_or_default(),
             established: status::is_true(object, "Established"),
-            terminating: object::deletion_timestamp(object).is_some(),
+            terminating,
         }
     }
 
     fn compiles_alike(&self, other: &Self) -> bool {
-        (&self.uid, &self.spec, &self.accepted_names, self.established)
-            == (&other.uid, &other.spec, &other.accepted_names, other.established)
+        (&self.uid, self.generation, &self.accepted_names, self.established)
+            == (&other.uid, other.generation, &other.accepted_names, other.established)
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::columns::{self, PrinterColumn};
 use super::json_path::JsonPath;
 use super::schema::Schema;
-use super::{check, content, intern, ownership};
+use super::{check, content, intern, ownership, rules};
 use crate::resource::Subresource;
 use crate::shape::Shape;
 use crate::strategy::{Names, Scope, Strategy};
@@ -116,7 +116,7 @@ impl Version {
         let name = object::str_at(version, "/name").unwrap_or_default();
         let api_version = format!("{}/{name}", names.group);
         let published = version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| Value::Object(Map::new()));
-        let schema = Schema::compile(&published);
+        let schema = Schema::compile_root(&published);
         Self {
             name: name.to_owned(),
             served: version["served"] == true,
@@ -242,7 +242,12 @@ impl CustomKind {
     }
 
     fn check(&self, object: &Value, old: Option<&Value>) -> ErrorList {
-        check::check(&self.version.schema, object, old, &Path::default())
+        let mut errors = check::check(&self.version.schema, object, old, &Path::default());
+        // Rules rely on the types: upstream does not run them over objects that have others either.
+        if errors.is_empty() {
+            errors.extend(rules::check(&self.version.schema, object, old));
+        }
+        errors
     }
 }
 

@@ -7,6 +7,7 @@ use sampan_meta::apply::Items;
 use serde_json::Value;
 
 use super::pattern;
+use super::rules::Rules;
 
 /// What a value may be, what it is completed with and what is kept of it. Junctors (`anyOf` and its kin) hold schemas of the same form that
 /// only restrict.
@@ -30,6 +31,9 @@ pub(crate) struct Schema {
     pub(super) any_of: Vec<Schema>,
     pub(super) one_of: Vec<Schema>,
     pub(super) not: Option<Box<Schema>>,
+    pub(super) rules: Option<Rules>,
+    /// There are rules here or below.
+    pub(super) has_rules: bool,
 }
 
 /// A JSON type.
@@ -93,6 +97,30 @@ impl Type {
 impl Schema {
     /// Compiles `openAPIV3Schema` as it lies in a definition. What validation would refuse is passed over.
     pub(crate) fn compile(schema: &Value) -> Self {
+        let mut compiled = Self::compile_structure(schema);
+        compiled.rules = Rules::compile(schema, &compiled, false);
+        compiled.note_rules();
+        compiled
+    }
+
+    /// As [`Schema::compile`], of whole objects: the rules of the root see their kind and name.
+    pub(crate) fn compile_root(schema: &Value) -> Self {
+        let mut compiled = Self::compile_structure(schema);
+        compiled.rules = Rules::compile(schema, &compiled, true);
+        compiled.note_rules();
+        compiled
+    }
+
+    fn note_rules(&mut self) {
+        let additional = match &self.additional {
+            Some(Additional::Schema(schema)) => Some(&**schema),
+            _ => None,
+        };
+        let mut below = self.properties.values().chain(self.items.as_deref()).chain(additional);
+        self.has_rules = self.rules.is_some() || below.any(|schema| schema.has_rules);
+    }
+
+    fn compile_structure(schema: &Value) -> Self {
         let flag = |name: &str| schema.get(name).and_then(Value::as_bool).unwrap_or(false);
         let text = |name: &str| schema.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let all = |name: &str| schema.get(name).and_then(Value::as_array).into_iter().flatten().map(Self::compile).collect();
@@ -114,6 +142,8 @@ impl Schema {
             any_of: all("anyOf"),
             one_of: all("oneOf"),
             not: schema.get("not").filter(|not| not.is_object()).map(|not| Box::new(Self::compile(not))),
+            rules: None,
+            has_rules: false,
         }
     }
 

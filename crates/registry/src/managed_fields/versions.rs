@@ -48,6 +48,11 @@ impl ObjectVersions {
         Self { known: vec![stored], custom: Some(Arc::clone(kind)), ignored }
     }
 
+    /// The custom kind, if it is one.
+    pub(super) fn custom(&self) -> Option<&CustomKind> {
+        self.custom.as_deref()
+    }
+
     /// A kind of one version.
     pub(super) fn alone(api_version: &str, type_name: &str) -> Self {
         let mut versions = Self { known: Vec::with_capacity(1), custom: None, ignored: FieldSet::new() };

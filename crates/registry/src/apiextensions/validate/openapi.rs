@@ -5,7 +5,7 @@ use sampan_meta::object;
 use serde_json::Value;
 
 use super::super::schema::{Schema, Type};
-use super::super::{check, content};
+use super::super::{check, content, rules};
 
 /// What a schema may say at its root beside a status subresource, in upstream's names.
 const AT_ROOT: &str = "[Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength MinLength Pattern MaxItems \
@@ -37,7 +37,7 @@ pub(super) fn validate_root(errors: &mut ErrorList, schema: &Value, status: bool
     }
 }
 
-pub(super) fn validate(errors: &mut ErrorList, schema: &Value, path: &Path) {
+pub(super) fn validate(errors: &mut ErrorList, schema: &Value, root: bool, path: &Path) {
     for keyword in FORBIDDEN.into_iter().filter(|keyword| schema.get(keyword).is_some()) {
         errors.push(field::forbidden(&path.child(keyword), format!("{keyword} is not supported")));
     }
@@ -66,7 +66,8 @@ pub(super) fn validate(errors: &mut ErrorList, schema: &Value, path: &Path) {
     }
     validate_list_type(errors, schema, path);
     validate_map_type(errors, schema, path);
-    below(schema, path, &mut |schema, path| validate(errors, schema, path));
+    validate_rules(errors, schema, root, path);
+    below(schema, path, &mut |schema, path| validate(errors, schema, false, path));
 }
 
 /// Calls for each schema right below.
@@ -176,6 +177,39 @@ fn validate_map_keys(errors: &mut ErrorList, schema: &Value, keys: &[Value], pat
         if property.get("default").is_none() && !required.iter().any(|required| required == name) {
             let why = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
             errors.push(field::required(&place.child("default"), why));
+        }
+    }
+}
+
+/// Upstream: the part of `ValidateCustomResourceDefinitionOpenAPISchema` about `x-kubernetes-validations`.
+fn validate_rules(errors: &mut ErrorList, schema: &Value, root: bool, path: &Path) {
+    const REASONS: [&str; 4] =
+        ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
+    let path = path.child("x-kubernetes-validations");
+    let list = object::list_at(schema, "/x-kubernetes-validations");
+    for (index, rule) in list.iter().enumerate() {
+        let path = path.index(index);
+        let text = |name: &str| rule.get(name).and_then(Value::as_str).unwrap_or_default();
+        if text("rule").trim().is_empty() {
+            errors.push(field::required(&path.child("rule"), "rule is not specified"));
+        }
+        let message = text("message");
+        if !message.is_empty() && message.trim().is_empty() {
+            errors.push(field::invalid(&path.child("message"), message, "message must be non-empty if specified"));
+        } else if message.trim().contains('\n') {
+            errors.push(field::invalid(&path.child("message"), message, "message must not contain line breaks"));
+        } else if message.is_empty() && text("rule").trim().contains('\n') {
+            let why = "message must be specified if rule contains line breaks";
+            errors.push(field::required(&path.child("message"), why));
+        }
+        let reason = text("reason");
+        if !reason.is_empty() && !REASONS.contains(&reason) {
+            errors.push(field::not_supported(&path.child("reason"), reason, &REASONS));
+        }
+    }
+    for (index, (keyword, why)) in rules::validate(schema, root) {
+        if !object::str_at(&list[index], "/rule").unwrap_or_default().trim().is_empty() {
+            errors.push(field::invalid(&path.index(index).child(keyword), list[index][keyword].clone(), why));
         }
     }
 }

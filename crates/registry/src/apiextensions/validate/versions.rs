@@ -45,7 +45,7 @@ fn validate_one(errors: &mut ErrorList, version: &Value, path: &Path) {
         Some(schema) => {
             let status = version.pointer("/subresources/status").is_some();
             openapi::validate_root(errors, schema, status, &schema_path);
-            openapi::validate(errors, schema, &schema_path);
+            openapi::validate(errors, schema, true, &schema_path);
             structural::validate(errors, schema, &schema_path);
             if errors.is_empty() {
                 openapi::validate_defaults(errors, schema, &schema_path);
