@@ -7,6 +7,7 @@
 //! Defaulting what has been defaulted changes nothing.
 
 mod admissionregistration;
+mod apiextensions;
 mod apps;
 mod autoscaling;
 mod batch;
@@ -45,6 +46,8 @@ fn rule(type_name: &str) -> Option<Rule> {
         "admissionregistration.v1.ValidatingAdmissionPolicySpec" => policy::admission_policy,
         "admissionregistration.v1.MutatingAdmissionPolicySpec" => policy::admission_policy,
         "admissionregistration.v1.ValidatingWebhook" => policy::webhook,
+        "apiextensions.v1.CustomResourceDefinitionSpec" => apiextensions::definition_spec,
+        "apiextensions.v1.ServiceReference" => apiextensions::webhook_service,
         "apiregistration.v1.ServiceReference" => flowcontrol::api_service_reference,
         "apps.v1.DaemonSet" => apps::daemon_set,
         "apps.v1.Deployment" => apps::deployment,

@@ -8,7 +8,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sampan_meta::schema::Type;
 use sampan_meta::{Status, decode, protobuf};
-use sampan_registry::FieldValidation;
+use sampan_registry::{FieldValidation, Resource};
 use serde_json::Value;
 
 use crate::body::BodyError;
@@ -115,6 +115,43 @@ pub(crate) fn object(
         let unknown = unknown.map_err(|error| unreadable(expected, error))?;
         complaints.extend(unknown.into_iter().map(|path| format!("unknown field {path:?}")));
     }
+    report(expected, validation, complaints, warnings)?;
+    Ok(value)
+}
+
+/// Decodes an object of a custom kind, which its definition knows and the schema table does not.
+pub(crate) fn custom_object(
+    bytes: &[u8],
+    media: Media,
+    resource: &Resource,
+    validation: FieldValidation,
+    warnings: &mut Vec<String>,
+) -> Result<Value, Status> {
+    let api_version = resource.api_version();
+    let expected = Expected { api_version: &api_version, kind: resource.names.kind, type_name: resource.type_name };
+    let (mut value, mut complaints) = match media {
+        Media::Protobuf => return Err(Status::unsupported_media_type(&["application/json", "application/yaml"])),
+        Media::Json => decode::parse_json(bytes).map_err(|error| unreadable(expected, error))?,
+        Media::Yaml => (yaml::parse(bytes).map_err(|error| unreadable(expected, error))?, Vec::new()),
+    };
+    for complaint in &mut complaints {
+        *complaint = format!("duplicate field {complaint:?}");
+    }
+    settle_kind(&mut value, expected)?;
+    sampan_registry::keep_reset(&mut value);
+    let unknown = resource.conform(&mut value).map_err(|error| unreadable(expected, error))?;
+    complaints.extend(unknown.into_iter().map(|path| format!("unknown field {path:?}")));
+    report(expected, validation, complaints, warnings)?;
+    Ok(value)
+}
+
+/// What a client's field validation makes of odd fields.
+fn report(
+    expected: Expected<'_>,
+    validation: FieldValidation,
+    mut complaints: Vec<String>,
+    warnings: &mut Vec<String>,
+) -> Result<(), Status> {
     match validation {
         FieldValidation::Ignore => {}
         FieldValidation::Warn => warnings.append(&mut complaints),
@@ -123,7 +160,7 @@ pub(crate) fn object(
             return Err(unreadable(expected, format!("strict decoding error: {}", complaints.join(", "))));
         }
     }
-    Ok(value)
+    Ok(())
 }
 
 /// Reads the body of an apply patch: YAML, of which JSON is a part. What is sent is kept as it is, whatever the schema says.

@@ -2,6 +2,7 @@
 
 mod aggregated;
 mod legacy;
+mod published;
 mod served;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::negotiate::{self, Media, Shape};
 use crate::pipeline::Call;
 use crate::{encode, health, pipeline, reply};
 
+pub(crate) use published::Published;
 pub(crate) use served::{Group, Served, ServedSubresource, Version, kind_of};
 
 /// A document that is made once and sent as the same bytes to everybody.
@@ -88,8 +90,9 @@ pub(crate) async fn path(call: &Call) -> Result<Response<Body>, Status> {
     }
     let path = call.attributes.path.trim_end_matches('/');
     let parts: Vec<&str> = path.split('/').skip(1).collect();
-    let Discovery { groups, core, named } = &call.server.discovery;
-    let discovery = &call.server.discovery;
+    let published = call.server.published.now(&call.server.registry);
+    let discovery = &published.discovery;
+    let Discovery { groups, core, named } = discovery;
     match parts[..] {
         [] => Ok(reply::json(StatusCode::OK, &legacy::paths(groups))),
         ["api"] => Ok(root(call, core, legacy::versions)?),
@@ -105,8 +108,8 @@ pub(crate) async fn path(call: &Call) -> Result<Response<Body>, Status> {
             "text/plain; version=0.0.4; charset=utf-8",
             crate::metrics::page(&call.server),
         )),
-        ["openapi", "v2"] => call.server.openapi.answer_v2(call),
-        ["openapi", "v3", ..] => call.server.openapi.answer(call, &parts[2..]),
+        ["openapi", "v2"] => published.openapi.answer_v2(call),
+        ["openapi", "v3", ..] => published.openapi.answer(call, &parts[2..]),
         ["openid", "v1", "jwks"] => {
             let keys = call.server.tokens.jwks().to_string();
             Ok(reply::with_type(StatusCode::OK, "application/jwk-set+json", keys))

@@ -197,7 +197,7 @@ pub(crate) fn page(server: &ApiServer) -> String {
 
 fn objects(server: &ApiServer, page: &mut Page) {
     let mut counts = BTreeMap::new();
-    for resource in server.registry.resources() {
+    for resource in &server.registry.served() {
         let names = (resource.names.group, resource.names.plural);
         counts.insert(names, server.registry.count(resource));
     }

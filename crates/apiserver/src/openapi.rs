@@ -1,6 +1,7 @@
 //! OpenAPI: v3 as an index and one document a group version, v2 as one document in JSON or protobuf. Each is made when first asked for and
 //! kept compressed.
 
+mod custom;
 mod document;
 mod gnostic;
 mod operations;
@@ -8,7 +9,7 @@ mod packed;
 mod parameters;
 mod v2;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use sampan_api::openapi::Descriptions;
@@ -24,7 +25,7 @@ use packed::Packed;
 
 /// The documents of one server.
 pub(crate) struct OpenApi {
-    versions: Vec<Version>,
+    versions: Vec<Arc<Version>>,
     index: OnceLock<Packed>,
     v2_json: OnceLock<Packed>,
     v2_protobuf: OnceLock<Packed>,
@@ -40,13 +41,18 @@ struct Version {
 }
 
 impl OpenApi {
-    pub(crate) fn new(discovery: &Discovery) -> Self {
+    /// Documents that `before` has already and that stay as they are are taken over.
+    pub(crate) fn new(discovery: &Discovery, before: Option<&Self>) -> Self {
+        let known = |wanted: &Version| before.into_iter().flat_map(|before| &before.versions).find(|known| known.same(wanted)).cloned();
         let versions = discovery.groups.iter().flat_map(|group| {
-            group.versions.iter().map(|version| Version {
-                path: path_of(group, version.name),
-                group: group.clone(),
-                name: version.name,
-                document: OnceLock::new(),
+            group.versions.iter().map(|version| {
+                let wanted = Version {
+                    path: path_of(group, version.name),
+                    group: group.clone(),
+                    name: version.name,
+                    document: OnceLock::new(),
+                };
+                known(&wanted).unwrap_or_else(|| Arc::new(wanted))
             })
         });
         Self {
@@ -104,7 +110,7 @@ impl OpenApi {
         for version in &self.versions {
             version.add_to(&mut parts);
         }
-        let components = parts.components(&Descriptions::read());
+        let components = parts.components_v2(&Descriptions::read());
         v2::document(parts.paths, components, server_version)
     }
 
@@ -123,6 +129,12 @@ impl OpenApi {
 }
 
 impl Version {
+    /// Whether both are about the same.
+    fn same(&self, other: &Self) -> bool {
+        let own = |version: &Self| version.group.versions.iter().find(|own| own.name == version.name).cloned();
+        self.path == other.path && own(self) == own(other)
+    }
+
     fn document<D: std::borrow::Borrow<Descriptions>>(
         &self,
         server_version: &str,

@@ -105,7 +105,7 @@ pub(crate) async fn handle(
         None => Err(Status::path_not_found()),
         Some(info) => {
             let resource = server.registry.find(&info.group, &info.version, &info.resource);
-            asked = asked_for(&info, resource.map(|resource| &**resource), &head);
+            asked = asked_for(&info, resource.as_deref(), &head);
             sort = sort_of(&info, &head.query);
             guarded(answer(&server, caller, info, head, body, (sort, asked), &mut aside), &mut panic).await
         }

@@ -3,6 +3,7 @@
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use sampan_meta::Status;
+use sampan_registry::Resource;
 use serde_json::Value;
 
 use crate::body::Body;
@@ -58,9 +59,9 @@ pub(crate) fn whole(headers: &HeaderMap) -> Result<Media, Status> {
 }
 
 /// The form for one object.
-pub(crate) fn single(headers: &HeaderMap) -> Result<Form, Status> {
+pub(crate) fn single(headers: &HeaderMap, resource: &Resource) -> Result<Form, Status> {
     let allowed = |form: Form| match form.shape {
-        Shape::Whole => true,
+        Shape::Whole => has_form(resource, form.media),
         Shape::Metadata => form.media != Media::Yaml,
         Shape::Table { .. } => form.media == Media::Json,
         Shape::MetadataList | Shape::Discovery { .. } => false,
@@ -69,9 +70,9 @@ pub(crate) fn single(headers: &HeaderMap) -> Result<Form, Status> {
 }
 
 /// The form for a list.
-pub(crate) fn list(headers: &HeaderMap) -> Result<Form, Status> {
+pub(crate) fn list(headers: &HeaderMap, resource: &Resource) -> Result<Form, Status> {
     let allowed = |form: Form| match form.shape {
-        Shape::Whole => true,
+        Shape::Whole => has_form(resource, form.media),
         Shape::MetadataList => form.media != Media::Yaml,
         Shape::Table { .. } => form.media == Media::Json,
         Shape::Metadata | Shape::Discovery { .. } => false,
@@ -80,13 +81,19 @@ pub(crate) fn list(headers: &HeaderMap) -> Result<Form, Status> {
 }
 
 /// The form for a watch: YAML has no frames.
-pub(crate) fn stream(headers: &HeaderMap) -> Result<Form, Status> {
+pub(crate) fn stream(headers: &HeaderMap, resource: &Resource) -> Result<Form, Status> {
     let allowed = |form: Form| match form.shape {
-        Shape::Whole | Shape::Metadata => form.media != Media::Yaml,
+        Shape::Whole => form.media != Media::Yaml && has_form(resource, form.media),
+        Shape::Metadata => form.media != Media::Yaml,
         Shape::Table { .. } => form.media == Media::Json,
         Shape::MetadataList | Shape::Discovery { .. } => false,
     };
     negotiate::accept(headers, allowed).ok_or_else(not_acceptable)
+}
+
+/// Nobody has numbered the fields of custom kinds: they have no protobuf.
+fn has_form(resource: &Resource, media: Media) -> bool {
+    media != Media::Protobuf || !resource.is_custom()
 }
 
 fn not_acceptable() -> Status {

@@ -12,11 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
 use crate::caller::Caller;
-use crate::discovery::Discovery;
+use crate::discovery::Published;
 use crate::flow_control::{Configuration, FlowControl, Limits};
 use crate::metrics::Metrics;
 use crate::node_client::NodeClient;
-use crate::openapi::OpenApi;
 use crate::service::Service;
 use crate::version::Version;
 
@@ -60,8 +59,7 @@ pub struct ApiServer {
     /// Where priority levels and flow schemas are kept.
     flow_objects: [Arc<Resource>; 2],
     pub(crate) metrics: Metrics,
-    pub(crate) discovery: Discovery,
-    pub(crate) openapi: OpenApi,
+    pub(crate) published: Published,
     pub(crate) audit: Option<Arc<Audit>>,
 }
 
@@ -85,11 +83,10 @@ impl ApiServer {
             node_client,
             limits,
         } = options;
-        let discovery = Discovery::new(registry.resources());
-        let openapi = OpenApi::new(&discovery);
+        let published = Published::new(&registry);
         let flow_objects = ["prioritylevelconfigurations", "flowschemas"].map(|plural| {
             let found = registry.find("flowcontrol.apiserver.k8s.io", "v1", plural);
-            Arc::clone(found.expect("the kinds of flow control are built in"))
+            found.expect("the kinds of flow control are built in")
         });
         Arc::new(Self {
             nodes: NodeClient::new(node_client),
@@ -105,8 +102,7 @@ impl ApiServer {
             entropy,
             version,
             limits,
-            discovery,
-            openapi,
+            published,
             audit,
         })
     }

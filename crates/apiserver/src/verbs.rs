@@ -30,7 +30,7 @@ pub(crate) async fn resource(call: &mut Call, body: RequestBody) -> Result<Respo
             None => Err(Status::path_not_found()),
         };
     };
-    let resource = Arc::clone(resource);
+    call.warnings.extend(resource.deprecation().map(str::to_owned));
     settle_scope(call, &resource)?;
     if !call.attributes.subresource.is_empty() {
         let declared = resource.subresource(&call.attributes.subresource).ok_or_else(Status::path_not_found)?;

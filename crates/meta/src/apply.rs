@@ -11,6 +11,7 @@
 
 mod check;
 mod compare;
+mod described;
 mod element;
 mod equal;
 mod fields_v1;
@@ -25,6 +26,7 @@ mod typed;
 
 pub use check::{Duplicates, InvalidFields, check};
 pub use compare::{Comparison, compare};
+pub use described::{Described, Form, Items};
 pub use element::{PathElement, Scalar};
 pub use fields_v1::{FieldsV1Error, write_fields_v1};
 pub use mentioned::mentioned;

@@ -213,7 +213,7 @@ impl Type {
 
 impl Field {
     /// The fields that tell the elements of a list apart in server-side apply.
-    pub fn list_map_keys(&self) -> impl Iterator<Item = &'static str> {
+    pub fn list_map_keys(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {
         let keys = match self.list {
             ListType::Map(keys) => keys,
             ListType::Atomic | ListType::Set => "",

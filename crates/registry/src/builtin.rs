@@ -2,7 +2,7 @@
 
 use crate::strategy::Strategy;
 use crate::{
-    admissionregistration, apiregistration, apps, autoscaling, batch, certificates, coordination, core, discovery, dra,
+    admissionregistration, apiextensions, apiregistration, apps, autoscaling, batch, certificates, coordination, core, discovery, dra,
     flowcontrol, networking, node, policy, rbac, scheduling, storage,
 };
 
@@ -31,6 +31,7 @@ pub fn builtin() -> &'static [&'static dyn Strategy] {
         &admissionregistration::validating_admission_policy::ValidatingAdmissionPolicyStrategy,
         &admissionregistration::validating_admission_policy_binding::ValidatingAdmissionPolicyBindingStrategy,
         &admissionregistration::validating_webhook_configuration::ValidatingWebhookConfigurationStrategy,
+        &apiextensions::definition::CustomResourceDefinitionStrategy,
         &apiregistration::api_service::ApiServiceStrategy,
         &apps::controller_revision::ControllerRevisionStrategy,
         &apps::daemon_set::DaemonSetStrategy,

@@ -17,6 +17,7 @@
 
 mod admissionregistration;
 mod allocator;
+mod apiextensions;
 mod apiregistration;
 mod apps;
 mod autoscaling;

@@ -15,29 +15,29 @@ use crate::registry::Registry;
 use crate::resource::Resource;
 
 impl Registry {
-    fn by_group(&self, resource: &GroupResource) -> Option<&Arc<Resource>> {
+    fn by_group(&self, resource: &GroupResource) -> Option<Arc<Resource>> {
         let same = |served: &&Arc<Resource>| {
             served.names.group == resource.group && served.names.plural == resource.resource && served.view.is_none()
         };
-        self.resources().iter().find(same)
+        self.resources().iter().find(same).cloned().or_else(|| self.catalog().resources.iter().find(same).cloned())
     }
 }
 
 impl Lister for Registry {
     fn get(&self, resource: &GroupResource, namespace: &str, name: &str) -> Option<Arc<Value>> {
         let resource = self.by_group(resource)?;
-        let object = self.cache.get(&self.key(resource, namespace, name))?;
-        Some(parsed(resource, &object))
+        let object = self.cache.get(&self.key(&resource, namespace, name))?;
+        Some(parsed(&resource, &object))
     }
 
     fn list(&self, resource: &GroupResource, namespace: Option<&str>) -> Vec<Arc<Value>> {
         let Some(resource) = self.by_group(resource) else { return Vec::new() };
         let Ok(snapshot) = self.cache.snapshot(&resource.storage, &At::Latest) else { return Vec::new() };
-        snapshot.range(namespace, None).map(|object| parsed(resource, object)).collect()
+        snapshot.range(namespace, None).map(|object| parsed(&resource, object)).collect()
     }
 
     fn version(&self, resource: &GroupResource) -> u64 {
-        self.by_group(resource).map_or(0, |resource| Registry::version(self, resource))
+        self.by_group(resource).map_or(0, |resource| Registry::version(self, &resource))
     }
 }
 
@@ -57,7 +57,7 @@ impl StatusWriter for Registry {
                 resource_request: true,
                 ..Attributes::default()
             };
-            let written = self.update(&RequestContext::new(&attributes, &AdmitAll), resource, object).await;
+            let written = self.update(&RequestContext::new(&attributes, &AdmitAll), &resource, object).await;
             if written.as_ref().is_err_and(Status::is_conflict) {
                 // Who tries again shall see what won.
                 self.refresh().await?;

@@ -1,15 +1,18 @@
 //! The registry itself: the kinds, the watch cache over the store, and what all verbs share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sampan_meta::{Clock, Entropy};
 use sampan_store::{At, Store, WatchCache};
 use serde_json::Value;
+use tokio::task::AbortHandle;
 
 use crate::allocator::Ranges;
+use crate::apiextensions::{self, Catalogs};
 use crate::builtin::builtin;
 use crate::error::OpenError;
 use crate::object::Object;
@@ -36,6 +39,11 @@ pub struct Registry {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) ranges: Ranges,
+    /// The kinds that are known since their definition is there.
+    pub(crate) catalogs: Catalogs,
+    /// The uids of definitions whose instances are being deleted by this process.
+    pub(crate) cleaning: Mutex<HashSet<String>>,
+    settling: Mutex<Option<AbortHandle>>,
     resources: Vec<Arc<Resource>>,
     by_path: HashMap<(&'static str, &'static str, &'static str), usize>,
     namespaces: usize,
@@ -56,20 +64,46 @@ impl Registry {
         let by_path: HashMap<_, _> = resources.iter().enumerate().map(|(at, resource)| (path(resource), at)).collect();
         let (namespaces, pods) = (by_path[&("", "v1", "namespaces")], by_path[&("", "v1", "pods")]);
         let Options { clock, entropy, .. } = options;
-        let registry = Arc::new(Self { cache, clock, entropy, ranges, resources, by_path, namespaces, pods });
+        let registry = Arc::new(Self {
+            cache,
+            clock,
+            entropy,
+            ranges,
+            catalogs: Catalogs::default(),
+            cleaning: Mutex::default(),
+            settling: Mutex::default(),
+            resources,
+            by_path,
+            namespaces,
+            pods,
+        });
         registry.bootstrap().await?;
+        let settling = tokio::spawn(apiextensions::run(Arc::downgrade(&registry)));
+        *registry.settling.lock() = Some(settling.abort_handle());
         Ok(registry)
     }
 
-    /// Everything that is served, in the order of discovery: core first, then group by group.
+    /// The built-in kinds, in the order of discovery: core first, then group by group.
     pub fn resources(&self) -> &[Arc<Resource>] {
         &self.resources
     }
 
+    /// Everything that is served now: the built-in kinds, then the custom ones.
+    pub fn served(&self) -> Vec<Arc<Resource>> {
+        self.resources.iter().chain(&self.catalog().resources).cloned().collect()
+    }
+
+    /// Changes whenever [`Registry::served`] may have.
+    pub fn served_version(&self) -> u64 {
+        self.catalog().version()
+    }
+
     /// The resource at a path: `find("apps", "v1", "deployments")`.
-    pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
-        let at = self.by_path.get(&(group, version, plural))?;
-        Some(&self.resources[*at])
+    pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {
+        match self.by_path.get(&(group, version, plural)) {
+            Some(at) => Some(Arc::clone(&self.resources[*at])),
+            None => self.catalog().find(group, version, plural).cloned(),
+        }
     }
 
     /// How many objects of a resource there are, as far as the cache knows.
@@ -104,6 +138,14 @@ impl Registry {
 
     pub(crate) fn pods(&self) -> &Arc<Resource> {
         &self.resources[self.pods]
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        if let Some(settling) = self.settling.lock().take() {
+            settling.abort();
+        }
     }
 }
 

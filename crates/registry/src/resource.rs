@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use sampan_meta::field::ErrorList;
+use sampan_meta::decode::{self, DecodeError};
 use sampan_meta::{GroupResource, GroupVersionKind, GroupVersionResource, Status, object};
 use serde_json::Value;
 
+use crate::apiextensions::CustomKind;
 use crate::object::Object;
 use crate::strategy::{Names, Scope, Strategy};
 use crate::view::View;
@@ -52,6 +54,24 @@ impl Subresource {
     }
 }
 
+/// What is special about a kind, known from the start or since its definition is there.
+#[derive(Clone)]
+pub(crate) enum Kind {
+    Builtin(&'static dyn Strategy),
+    Custom(Arc<CustomKind>),
+}
+
+impl std::ops::Deref for Kind {
+    type Target = dyn Strategy;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Builtin(strategy) => *strategy,
+            Self::Custom(kind) => &**kind,
+        }
+    }
+}
+
 /// One served resource of one group and version.
 pub struct Resource {
     /// Group, version, plural, kind and so on.
@@ -66,7 +86,7 @@ pub struct Resource {
     pub type_name: &'static str,
     /// The resource part of the store's keys: `/pods`, `apps/deployments`. Two resources may share one storage.
     pub storage: Arc<str>,
-    pub(crate) strategy: &'static dyn Strategy,
+    pub(crate) strategy: Kind,
     /// Set when the served version is not the stored one (`events.k8s.io/v1`, `autoscaling/v1`).
     pub(crate) view: Option<&'static dyn View>,
     stored_kind: GroupVersionKind,
@@ -83,8 +103,75 @@ impl Resource {
             storage: storage_of(&names),
             stored_kind: GroupVersionKind::new(names.group, names.version, names.kind),
             names,
-            strategy,
+            strategy: Kind::Builtin(strategy),
             view: None,
+        }
+    }
+
+    /// A version of a custom kind. Its objects lie in the store in the version their definition names, and all versions share them.
+    pub(crate) fn custom(kind: Arc<CustomKind>) -> Self {
+        let names = kind.names();
+        Self {
+            namespaced: kind.scope() == Scope::Namespaced,
+            verbs: kind.verbs(),
+            subresources: kind.subresources(),
+            type_name: names.type_name,
+            storage: storage_of(&names),
+            stored_kind: GroupVersionKind::from_api_version(&kind.storage_api_version(), names.kind),
+            names,
+            strategy: Kind::Custom(kind),
+            view: None,
+        }
+    }
+
+    pub(crate) fn as_custom(&self) -> Option<&CustomKind> {
+        match &self.strategy {
+            Kind::Builtin(_) => None,
+            Kind::Custom(kind) => Some(kind),
+        }
+    }
+
+    /// Whether the kind is known by a definition: its objects have no protobuf form and no strategic merge patch.
+    pub fn is_custom(&self) -> bool {
+        self.as_custom().is_some()
+    }
+
+    /// The OpenAPI schema a custom kind was defined with.
+    pub fn published_schema(&self) -> Option<&Value> {
+        self.as_custom().map(CustomKind::published)
+    }
+
+    /// What clients of a deprecated version are told.
+    pub fn deprecation(&self) -> Option<&str> {
+        self.as_custom()?.deprecation()
+    }
+
+    /// Ends once a custom kind is served otherwise, or no more. Built-in kinds stay.
+    pub fn retired(&self) -> Option<futures::future::BoxFuture<'static, ()>> {
+        Some(Box::pin(self.as_custom()?.retired()))
+    }
+
+    /// Brings an object a client sent into the shape of its kind; answers the fields that the kind does not have and which are taken out.
+    ///
+    /// # Errors
+    /// When it is not of the kind.
+    pub fn conform(&self, object: &mut Value) -> Result<Vec<String>, DecodeError> {
+        if let Some(kind) = self.as_custom() {
+            return kind.prune(object);
+        }
+        let schema = sampan_api::schema();
+        let type_ = schema.get(self.type_name).expect("every built-in kind is in the schema, as a test shows");
+        decode::conform(schema, type_, object)
+    }
+
+    /// The object as the verbs begin with it.
+    ///
+    /// # Errors
+    /// 500 when what lies in the store is not of the kind.
+    pub(crate) fn state(&self, object: &Object) -> Result<Value, Status> {
+        match self.as_custom() {
+            Some(kind) => kind.complete(object.value()),
+            None => Ok(object.value()),
         }
     }
 
@@ -125,7 +212,10 @@ impl Resource {
 
     /// Sets what a client may leave out.
     pub(crate) fn default(&self, object: &mut Value) {
-        sampan_api::default_object(&self.stored_kind, object);
+        match self.as_custom() {
+            Some(kind) => kind.default(object),
+            None => sampan_api::default_object(&self.stored_kind, object),
+        }
     }
 
     /// # Errors
@@ -159,17 +249,21 @@ impl Resource {
 
     /// What is stored, as this resource's clients know it.
     pub(crate) fn served_form(&self, stored: Value) -> Result<Value, Status> {
-        Ok(match self.view {
-            Some(view) => view.served(stored),
-            None => stored,
-        })
+        match (self.view, self.as_custom()) {
+            (Some(view), _) => Ok(view.served(stored)),
+            (None, Some(kind)) => kind.served(stored),
+            (None, None) => Ok(stored),
+        }
     }
 
     /// A stored object as this resource's clients know it.
     pub(crate) fn present(&self, object: Arc<Object>) -> Result<Arc<Object>, Status> {
-        let Some(view) = self.view else { return Ok(object) };
-        let value = view.served(object.value());
-        let served = Object::from_value(object.key().clone(), object.revision(), &value, view.shape());
+        let (value, shape) = match (self.view, self.as_custom()) {
+            (Some(view), _) => (view.served(object.value()), view.shape()),
+            (None, Some(kind)) => (kind.served(object.value())?, kind.shape()),
+            (None, None) => return Ok(object),
+        };
+        let served = Object::from_value(object.key().clone(), object.revision(), &value, shape);
         served.map(Arc::new).map_err(Status::internal)
     }
 
@@ -180,7 +274,10 @@ impl Resource {
             None => field,
         };
         let common = matches!(stored, "metadata.name") || (stored == "metadata.namespace" && self.namespaced);
-        let own = || self.strategy.selectable_fields().iter().any(|selectable| selectable.name == stored);
+        let own = || match self.as_custom() {
+            Some(kind) => kind.selectable().iter().any(|selectable| selectable.name == stored),
+            None => self.strategy.selectable_fields().iter().any(|selectable| selectable.name == stored),
+        };
         (common || own()).then_some(stored)
     }
 
@@ -208,8 +305,8 @@ impl Resource {
     }
 
     /// What is special about the kind.
-    pub fn strategy(&self) -> &'static dyn Strategy {
-        self.strategy
+    pub fn strategy(&self) -> &dyn Strategy {
+        &*self.strategy
     }
 }
 

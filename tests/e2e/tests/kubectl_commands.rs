@@ -171,9 +171,8 @@ fn manifests_are_applied_compared_and_refused() {
         ),
         ("{kind: Pod, metadata: {name: a}}", "apiVersion not set"),
     ];
-    // Without this option kubectl asks for custom resources first, which are not there yet.
     let unknown = "apiVersion: v1\nkind: Pot\nmetadata: {name: a}\n";
-    let refused = cluster.kubectl_with_input("apply --validate=false -f -", unknown).err();
+    let refused = cluster.kubectl_with_input("create -f -", unknown).err();
     assert!(refused.contains("no matches for kind \"Pot\" in version \"v1\""), "{refused}");
     for (manifest, expected) in rows {
         let refused = cluster.apply(manifest).err();

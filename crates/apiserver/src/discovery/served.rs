@@ -7,7 +7,7 @@ use sampan_registry::{Resource, Subresource};
 use crate::reviews::{self, Review};
 
 /// One resource of a group and version.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Served {
     pub(crate) plural: &'static str,
     pub(crate) singular: &'static str,
@@ -19,10 +19,26 @@ pub(crate) struct Served {
     pub(crate) subresources: Vec<ServedSubresource>,
     /// The type in the schema: `core.v1.Pod`.
     pub(crate) type_name: &'static str,
+    /// Set for a custom kind, whose type is in its definition.
+    pub(crate) custom: Option<Arc<Resource>>,
+}
+
+impl PartialEq for Served {
+    /// Whether documents say the same of both.
+    fn eq(&self, other: &Self) -> bool {
+        let Self { plural, singular, kind, namespaced, verbs, short_names, categories, subresources, type_name, custom } = self;
+        let schema = |custom: &Option<Arc<Resource>>| {
+            custom.as_ref().and_then(|custom| custom.published_schema().map(std::ptr::from_ref))
+        };
+        (plural, singular, kind, namespaced, verbs) == (&other.plural, &other.singular, &other.kind, &other.namespaced, &other.verbs)
+            && (short_names, categories, subresources) == (&other.short_names, &other.categories, &other.subresources)
+            && type_name == &other.type_name
+            && schema(custom) == schema(&other.custom)
+    }
 }
 
 /// One subresource.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServedSubresource {
     pub(crate) name: &'static str,
     /// Group, version and kind it takes; group and version empty mean the parent's.
@@ -31,14 +47,14 @@ pub(crate) struct ServedSubresource {
 }
 
 /// One group with its versions, the preferred one first.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Group {
     pub(crate) name: &'static str,
     pub(crate) versions: Vec<Version>,
 }
 
 /// One version of a group with its resources, sorted.
-#[derive(Debug, Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Version {
     pub(crate) name: &'static str,
     pub(crate) resources: Vec<Served>,
@@ -105,7 +121,7 @@ fn add(groups: &mut Vec<Group>, group: &'static str, version: &'static str, serv
     }
 }
 
-fn stored(resource: &Resource) -> Served {
+fn stored(resource: &Arc<Resource>) -> Served {
     let subresources = resource.subresources.iter();
     Served {
         plural: resource.names.plural,
@@ -123,6 +139,7 @@ fn stored(resource: &Resource) -> Served {
             })
             .collect(),
         type_name: resource.type_name,
+        custom: resource.is_custom().then(|| Arc::clone(resource)),
     }
 }
 
@@ -148,5 +165,6 @@ fn answered(review: &'static Review) -> Served {
         categories: &[],
         subresources: Vec::new(),
         type_name: review.type_name,
+        custom: None,
     }
 }

@@ -3,7 +3,7 @@
 use sampan_api::openapi::component_name;
 use serde_json::{Map, Value, json};
 
-use super::parameters;
+use super::{custom, parameters};
 use crate::discovery::{Served, ServedSubresource};
 
 /// The media types of patches this server takes.
@@ -49,6 +49,9 @@ const ITEM: [Method; 5] = [
 impl Place<'_> {
     /// The type of the list, if the kind has one in the schema.
     pub(super) fn list_type(&self) -> Option<String> {
+        if let Some(resource) = &self.served.custom {
+            return Some(custom::name(self.group, self.version, resource.names.list_kind));
+        }
         let name = format!("{}List", self.served.type_name);
         sampan_api::schema().get(&name).map(|_| name)
     }
@@ -57,8 +60,28 @@ impl Place<'_> {
     pub(super) fn type_of(&self, (group, version, kind): (&str, &str, &str)) -> String {
         let package = self.served.type_name.rsplit_once('.').map_or("core.v1", |(package, _)| package);
         match version {
+            "" if self.served.custom.is_some() => self.own_type(),
             "" => format!("{package}.{kind}"),
             version => format!("{}.{version}.{kind}", group.split('.').next().unwrap_or_default()),
+        }
+    }
+
+    /// The type of the objects.
+    fn own_type(&self) -> String {
+        match self.served.custom {
+            Some(_) => custom::name(self.group, self.version, self.served.kind),
+            None => self.served.type_name.to_owned(),
+        }
+    }
+
+    /// A reference to a type; one that nobody describes is any object.
+    fn reference(&self, type_name: &str) -> Value {
+        if self.served.custom.is_some() && (type_name == self.own_type() || Some(type_name) == self.list_type().as_deref()) {
+            return json!({ "$ref": format!("#/components/schemas/{type_name}") });
+        }
+        match sampan_api::schema().get(type_name) {
+            Some(_) => json!({ "$ref": format!("#/components/schemas/{}", component_name(type_name)) }),
+            None => json!({ "type": "object" }),
         }
     }
 
@@ -89,17 +112,18 @@ impl Place<'_> {
 /// Adds every path of a resource.
 pub(super) fn add(paths: &mut Map<String, Value>, place: &Place<'_>) {
     let served = place.served;
+    let own_type = place.own_type();
     let own_kind = (place.group, place.version, served.kind);
     let mut collection = path_item(served.namespaced, false);
     for method in COLLECTION.iter().filter(|method| served.verbs.contains(&method.verb)) {
         let answers = if method.verb == "list" { place.list_type() } else { None };
-        let answers = answers.unwrap_or_else(|| answered(method, served.type_name));
-        collection.insert(method.http.into(), operation(place, method, own_kind, served.type_name, &answers, ""));
+        let answers = answers.unwrap_or_else(|| answered(method, &own_type));
+        collection.insert(method.http.into(), operation(place, method, own_kind, &own_type, &answers, ""));
     }
     if served.namespaced && served.verbs.contains(&"list") {
         let mut across = path_item(false, false);
         let list = place.list_type().unwrap_or_default();
-        let mut everywhere = operation(place, &COLLECTION[0], own_kind, served.type_name, &list, "");
+        let mut everywhere = operation(place, &COLLECTION[0], own_kind, &own_type, &list, "");
         everywhere["operationId"] = place.operation_id("list", "ForAllNamespaces").replace("Namespaced", "").into();
         across.insert("get".into(), everywhere);
         paths.insert(place.collection_path(false), across.into());
@@ -108,8 +132,8 @@ pub(super) fn add(paths: &mut Map<String, Value>, place: &Place<'_>) {
     let item_path = format!("{}/{{name}}", place.collection_path(served.namespaced));
     let mut item = path_item(served.namespaced, true);
     for method in ITEM.iter().filter(|method| method.verb != "create" && served.verbs.contains(&method.verb)) {
-        let answers = answered(method, served.type_name);
-        item.insert(method.http.into(), operation(place, method, own_kind, served.type_name, &answers, ""));
+        let answers = answered(method, &own_type);
+        item.insert(method.http.into(), operation(place, method, own_kind, &own_type, &answers, ""));
     }
     if item.len() > 1 {
         paths.insert(item_path.clone(), item.into());
@@ -152,7 +176,7 @@ fn operation(
     let code = if method.http == "post" { "201" } else { "200" };
     let mut responses = Map::new();
     responses.insert("401".into(), json!({ "description": "Unauthorized" }));
-    responses.insert(code.into(), json!({ "description": "OK", "content": contents(&["application/json"], answers) }));
+    responses.insert(code.into(), json!({ "description": "OK", "content": contents(&["application/json"], place.reference(answers)) }));
     let mut operation = json!({
         "tags": [place.tag()],
         "operationId": place.operation_id(method.word, suffix),
@@ -163,23 +187,23 @@ fn operation(
     });
     let body = match method.http {
         "post" | "put" => Some((vec!["*/*"], takes)),
-        "patch" => Some((PATCHES.to_vec(), "apis.meta.v1.Patch")),
+        "patch" => {
+            let strategic = "application/strategic-merge-patch+json";
+            let custom = place.served.custom.is_some();
+            let media = PATCHES.iter().copied().filter(|media| !custom || *media != strategic);
+            Some((media.collect(), "apis.meta.v1.Patch"))
+        }
         "delete" => Some((vec!["*/*"], "apis.meta.v1.DeleteOptions")),
         _ => None,
     };
     if let Some((media, takes)) = body {
         let required = method.http != "delete";
-        operation["requestBody"] = json!({ "content": contents(&media, takes), "required": required });
+        operation["requestBody"] = json!({ "content": contents(&media, place.reference(takes)), "required": required });
     }
     operation
 }
 
-fn contents(media: &[&str], type_name: &str) -> Value {
-    let schema = if sampan_api::schema().get(type_name).is_some() {
-        json!({ "$ref": format!("#/components/schemas/{}", component_name(type_name)) })
-    } else {
-        json!({ "type": "object" })
-    };
+fn contents(media: &[&str], schema: Value) -> Value {
     media.iter().map(|media| ((*media).to_owned(), json!({ "schema": schema }))).collect::<Map<_, _>>().into()
 }
 

@@ -37,7 +37,7 @@ fn demand(server: &ApiServer, attributes: &Attributes, query: &Query, sort: Sort
     match &**verb {
         "list" | "watch" | "deletecollection" if name.is_empty() && (verb != "watch" || from_the_start()) => {
             let found = server.registry.find(group, version, resource);
-            Demand::List { objects: found.map_or(0, |resource| server.registry.count(resource) as u64) }
+            Demand::List { objects: found.map_or(0, |resource| server.registry.count(&resource) as u64) }
         }
         // A token is stored nowhere, so that no watcher hears of it.
         _ if sort == Sort::Mutating && attributes.subresource != "token" => {

@@ -11,7 +11,7 @@ use crate::pipeline::Call;
 use crate::{encode, reply};
 
 pub(super) async fn one(call: &mut Call, resource: &Resource, body: RequestBody) -> Result<Response<Body>, Status> {
-    let form = reply::single(&call.headers)?;
+    let form = reply::single(&call.headers, resource)?;
     let bytes = body_of(call, body).await?;
     let (options, dry_run) = options::delete(call, &bytes)?;
     let context = context(call, dry_run, FieldValidation::Warn);
@@ -26,7 +26,7 @@ pub(super) async fn collection(
     resource: &Resource,
     body: RequestBody,
 ) -> Result<Response<Body>, Status> {
-    let form = reply::list(&call.headers)?;
+    let form = reply::list(&call.headers, resource)?;
     let bytes = body_of(call, body).await?;
     let list_options = options::list(&call.query)?;
     let (options, dry_run) = options::delete(call, &bytes)?;

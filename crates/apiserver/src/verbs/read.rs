@@ -10,14 +10,14 @@ use crate::pipeline::Call;
 use crate::{encode, reply};
 
 pub(super) async fn get(call: &mut Call, resource: &Resource) -> Result<Response<Body>, Status> {
-    let form = reply::single(&call.headers)?;
+    let form = reply::single(&call.headers, resource)?;
     let version = call.query.get("resourceVersion").unwrap_or_default();
     let object = call.server.registry.get(&reading(call), resource, version).await?;
     answer(call, StatusCode::OK, form, resource, &object)
 }
 
 pub(super) async fn list(call: &mut Call, resource: &Resource) -> Result<Response<Body>, Status> {
-    let form = reply::list(&call.headers)?;
+    let form = reply::list(&call.headers, resource)?;
     let options = options::list(&call.query)?;
     let context = reading(call);
     let list = call.server.registry.list(&context, resource, &options).await?;

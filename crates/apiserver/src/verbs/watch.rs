@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
+use futures::future::BoxFuture;
 use http::{Response, StatusCode};
 use sampan_meta::{Entropy, Status};
 use sampan_registry::{Event, Resource, WatchStream};
@@ -28,11 +29,12 @@ const SHORTEST: u64 = 1800;
 const FAREWELL: Duration = Duration::from_secs(2);
 
 pub(super) async fn watch(call: &mut Call, resource: Arc<Resource>) -> Result<Response<Body>, Status> {
-    let form = reply::stream(&call.headers)?;
+    let form = reply::stream(&call.headers, &resource)?;
     let options = options::watch(&call.query)?;
     let limit = time_limit(call)?;
     let events = call.server.registry.watch(&reading(call), &resource, &options).await?;
     let names = (resource.names.group, resource.names.version, resource.names.plural);
+    let retired = resource.retired();
     let frames = Frames {
         registry: Arc::clone(&call.server.registry),
         resource,
@@ -52,6 +54,7 @@ pub(super) async fn watch(call: &mut Call, resource: Arc<Resource>) -> Result<Re
             .then(|| Box::pin(tokio::time::sleep_until(now + limit.saturating_sub(FAREWELL)))),
         end: Box::pin(tokio::time::sleep_until(now + limit)),
         closing: Box::pin(call.caller.closing.clone().cancelled_owned()),
+        retired,
         over: false,
     };
     Ok(reply::with_type(StatusCode::OK, form.media.stream_type(), Body::stream(stream)))
@@ -81,12 +84,19 @@ struct Watch {
     farewell: Option<Pin<Box<Sleep>>>,
     end: Pin<Box<Sleep>>,
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// The kind is served otherwise now, or no more: its clients list anew.
+    retired: Option<BoxFuture<'static, ()>>,
     over: bool,
 }
 
 impl Watch {
     fn poll_ended(&mut self, context: &mut Context<'_>) -> bool {
         self.over || self.end.as_mut().poll(context).is_ready() || self.closing.as_mut().poll(context).is_ready()
+    }
+
+    /// Whether the kind is served otherwise now. Asked once all that happened before has been told.
+    fn poll_retired(&mut self, context: &mut Context<'_>) -> bool {
+        self.retired.as_mut().is_some_and(|retired| retired.as_mut().poll(context).is_ready())
     }
 
     /// The next event: the registry's, or the bookmark before the end.
@@ -110,7 +120,10 @@ impl Stream for Watch {
         if !watch.poll_ended(context) {
             while out.len() < BATCH {
                 match watch.poll_event(context) {
-                    Poll::Pending => break,
+                    Poll::Pending => {
+                        watch.over = watch.poll_retired(context);
+                        break;
+                    }
                     Poll::Ready(None) => {
                         watch.over = true;
                         break;

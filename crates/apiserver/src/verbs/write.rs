@@ -19,7 +19,7 @@ const PATCHES: [&str; 4] =
 const APPLY: &str = "application/apply-patch+yaml";
 
 pub(super) async fn create(call: &mut Call, resource: &Resource, body: RequestBody) -> Result<Response<Body>, Status> {
-    let form = reply::single(&call.headers)?;
+    let form = reply::single(&call.headers, resource)?;
     let (dry_run, validation) = parameters(call, "CreateOptions")?;
     let object = decoded(call, resource, body, validation).await?;
     let context = context(call, dry_run, validation);
@@ -33,7 +33,7 @@ pub(super) async fn create(call: &mut Call, resource: &Resource, body: RequestBo
 }
 
 pub(super) async fn update(call: &mut Call, resource: &Resource, body: RequestBody) -> Result<Response<Body>, Status> {
-    let form = reply::single(&call.headers)?;
+    let form = reply::single(&call.headers, resource)?;
     let (dry_run, validation) = parameters(call, "UpdateOptions")?;
     let object = decoded(call, resource, body, validation).await?;
     let admission = MayCreate::of(call);
@@ -49,7 +49,7 @@ pub(super) async fn patch(call: &mut Call, resource: &Resource, body: RequestBod
     if content_type == APPLY {
         return apply(call, resource, body).await;
     }
-    let form = reply::single(&call.headers)?;
+    let form = reply::single(&call.headers, resource)?;
     let kind = patch_kind(content_type)?;
     let (dry_run, validation) = parameters(call, "PatchOptions")?;
     if call.query.has("force") {
@@ -67,7 +67,7 @@ pub(super) async fn patch(call: &mut Call, resource: &Resource, body: RequestBod
 
 /// Server-side apply.
 async fn apply(call: &mut Call, resource: &Resource, body: RequestBody) -> Result<Response<Body>, Status> {
-    let form = reply::single(&call.headers)?;
+    let form = reply::single(&call.headers, resource)?;
     options::required_field_manager(&call.query)?;
     let (dry_run, validation) = parameters(call, "PatchOptions")?;
     let bytes = body_of(call, body).await?;
@@ -114,7 +114,10 @@ async fn decoded(
     let bytes = body_of(call, body).await?;
     let sent = SentAs::of(call, resource);
     let expected = Expected { api_version: &sent.api_version, kind: sent.kind, type_name: &sent.type_name };
-    let object = decode::object(&bytes, sent_as, expected, validation, &mut call.warnings)?;
+    let object = match resource.is_custom() && sent.kind == resource.names.kind {
+        true => decode::custom_object(&bytes, sent_as, resource, validation, &mut call.warnings)?,
+        false => decode::object(&bytes, sent_as, expected, validation, &mut call.warnings)?,
+    };
     call.target.is(&object);
     Ok(object)
 }

@@ -13,6 +13,7 @@ mod apply;
 mod apply_upgrade;
 mod audit;
 mod create;
+mod custom_resources;
 mod discovery;
 mod encodings;
 mod harness;

@@ -1,14 +1,17 @@
 //! The metadata watches that feed the graph.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use futures::FutureExt;
 use parking_lot::Mutex;
 use sampan_client::discovery::{ApiCapabilities, Scope};
 use sampan_client::{
-    Api, ApiResource, Backoff, BackoffPolicy, Client, DynamicObject, Informer, PartialObjectMeta, WorkQueue, error,
+    Api, ApiResource, Backoff, BackoffPolicy, Client, DynamicObject, GroupVersionKind, Informer, PartialObjectMeta, WorkQueue,
+    error,
 };
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::graph::{Graph, Identity};
 use crate::controller::{Context, Key};
@@ -57,6 +60,7 @@ impl Resources {
     fn learn(&self, resources: &[(ApiResource, ApiCapabilities)], queue: &WorkQueue<Key>) {
         let mut state = self.state.lock();
         state.queue = Some(queue.clone());
+        state.by_kind.clear();
         for found in resources {
             let (resource, capabilities) = found;
             let key = (resource.group.clone(), resource.kind.clone());
@@ -71,15 +75,47 @@ fn group_kind(identity: &Identity) -> (String, String) {
     (group.to_owned(), identity.kind.clone())
 }
 
-/// Discovers what there is and watches all of it for as long as it is polled.
+/// Discovers what there is, and again whenever a definition of custom kinds changes, and watches all of it for as long as it is polled.
 pub(super) async fn run(cx: Context, graph: Arc<Mutex<Graph>>, resources: Resources, queue: WorkQueue<Key>) {
-    let found = discover_patiently(&cx).await;
-    resources.learn(&found, &queue);
+    let definitions = Informer::metadata(definitions(&cx)).transform(forget_the_rest).start(cx.entropy.clone());
+    let mut changes = definitions.subscribe();
     let mut watches = JoinSet::new();
-    for (resource, _) in found.into_iter().filter(is_collectable) {
-        watches.spawn(follow(cx.clone(), resource, graph.clone(), queue.clone()));
+    let mut watched: HashMap<Kind, AbortHandle> = HashMap::new();
+    loop {
+        let found = discover_patiently(&cx).await;
+        resources.learn(&found, &queue);
+        let found: Vec<ApiResource> = found.into_iter().filter(is_collectable).map(|(resource, _)| resource).collect();
+        let served: HashSet<Kind> = found.iter().map(kind).collect();
+        watched.retain(|kind, watch| {
+            let stays = served.contains(kind);
+            if !stays {
+                watch.abort();
+            }
+            stays
+        });
+        for resource in found {
+            let Entry::Vacant(entry) = watched.entry(kind(&resource)) else { continue };
+            entry.insert(watches.spawn(follow(cx.clone(), resource, graph.clone(), queue.clone())));
+        }
+        while watches.try_join_next().is_some() {}
+        if changes.next().await.is_none() {
+            return;
+        }
+        // One discovery answers for all that has changed so far.
+        while changes.next().now_or_never().flatten().is_some() {}
     }
-    while watches.join_next().await.is_some() {}
+}
+
+/// What a watch is about: a group's plural in the version it prefers.
+type Kind = (String, String);
+
+fn kind(resource: &ApiResource) -> Kind {
+    (resource.api_version.clone(), resource.plural.clone())
+}
+
+fn definitions(cx: &Context) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+    Api::all_with(cx.client.clone(), &ApiResource::from_gvk_with_plural(&kind, "customresourcedefinitions"))
 }
 
 async fn discover_patiently(cx: &Context) -> Vec<(ApiResource, ApiCapabilities)> {

@@ -69,7 +69,7 @@ impl<'v> Check<'v> {
             (Place::Scalar(plain), value) => self.scalar(plain, value),
             (Place::List(_), Value::Array(list)) => self.list(typed, list),
             (Place::List(_), value) => self.complain(format!("expected list, got {}", shown(value))),
-            (Place::Struct(_) | Place::Map(_), Value::Object(members)) => {
+            (Place::Struct(_) | Place::Map(_) | Place::Object(_), Value::Object(members)) => {
                 for (name, value) in members {
                     self.path.push(PathElement::field(name));
                     if typed.declares(name) {
@@ -80,7 +80,9 @@ impl<'v> Check<'v> {
                     self.path.pop();
                 }
             }
-            (Place::Struct(_) | Place::Map(_), value) => self.complain(format!("expected map, got {}", shown(value))),
+            (Place::Struct(_) | Place::Map(_) | Place::Object(_), value) => {
+                self.complain(format!("expected map, got {}", shown(value)));
+            }
         }
     }
 

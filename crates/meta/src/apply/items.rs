@@ -4,9 +4,12 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::described::Items;
 use super::element::{PathElement, Scalar};
-use super::typed::{Place, Typed};
-use crate::schema::{Field, ListType};
+use super::typed::{ListOf, Place, Typed};
+use crate::schema::ListType;
+
+const NOT_ASSOCIATIVE: &str = "invalid indexing of non-associative list";
 
 /// The elements of a list, sorted by what tells them apart; those that are alike follow each other in the order of the list.
 pub(super) fn sorted<'a>(typed: Typed<'_>, list: &'a [Value]) -> Result<Vec<(PathElement<'a>, &'a Value)>, String> {
@@ -25,9 +28,17 @@ pub(super) fn sorted<'a>(typed: Typed<'_>, list: &'a [Value]) -> Result<Vec<(Pat
 /// Why it cannot be told, in upstream's words.
 pub(super) fn element<'a>(typed: Typed<'_>, item: &'a Value) -> Result<PathElement<'a>, String> {
     match typed.place {
-        Place::List(field) if field.list == ListType::Set => of_set(item),
-        Place::List(field) if field.list != ListType::Atomic => of_map(typed, field, item),
-        _ => Err("invalid indexing of non-associative list".to_owned()),
+        Place::List(ListOf::Field(field)) => match field.list {
+            ListType::Set => of_set(item),
+            ListType::Map(_) => of_map(typed, field.list_map_keys().map(borrowed), item),
+            ListType::Atomic => Err(NOT_ASSOCIATIVE.to_owned()),
+        },
+        Place::List(ListOf::Described(described)) => match described.items() {
+            Items::Set => of_set(item),
+            Items::Map(keys) => of_map(typed, keys.iter().cloned().map(Cow::Owned), item),
+            Items::Atomic => Err(NOT_ASSOCIATIVE.to_owned()),
+        },
+        _ => Err(NOT_ASSOCIATIVE.to_owned()),
     }
 }
 
@@ -41,7 +52,11 @@ fn of_set(item: &Value) -> Result<PathElement<'_>, String> {
     Err(why.to_owned())
 }
 
-fn of_map<'a>(typed: Typed<'_>, field: &Field, item: &'a Value) -> Result<PathElement<'a>, String> {
+fn of_map<'a>(
+    typed: Typed<'_>,
+    keys: impl Iterator<Item = Cow<'a, str>> + Clone,
+    item: &'a Value,
+) -> Result<PathElement<'a>, String> {
     let members = match item {
         Value::Object(members) => members,
         Value::Null => return Err("associative list with keys may not have a null element".to_owned()),
@@ -49,12 +64,12 @@ fn of_map<'a>(typed: Typed<'_>, field: &Field, item: &'a Value) -> Result<PathEl
     };
     let inner = typed.item();
     let mut key = Vec::with_capacity(2);
-    for name in field.list_map_keys() {
-        let value = members.get(name).map(Scalar::of).or_else(|| default(inner, name));
-        key.extend(value.map(|value| (Cow::Borrowed(name), value)));
+    for name in keys.clone() {
+        let value = members.get(&*name).map(Scalar::of).or_else(|| default(inner, &name));
+        key.extend(value.map(|value| (name, value)));
     }
     if key.is_empty() {
-        let keys: Vec<String> = field.list_map_keys().map(|name| format!("{name:?}")).collect();
+        let keys: Vec<String> = keys.map(|name| format!("{name:?}")).collect();
         return Err(format!(
             "associative list with keys has an element that omits all key fields [{}] (and doesn't have default values for any key fields)",
             keys.join(" ")
@@ -64,11 +79,12 @@ fn of_map<'a>(typed: Typed<'_>, field: &Field, item: &'a Value) -> Result<PathEl
     Ok(PathElement::Key(key))
 }
 
-/// The default OpenAPI knows for a key: `protocol` of a port is TCP.
+/// The default of a key: `protocol` of a port is TCP.
 fn default(item: Typed<'_>, name: &str) -> Option<Scalar<'static>> {
-    let text = item.declared(name)?.default?;
-    match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
-        Some(text) if !text.contains('\\') => Some(Scalar::String(Cow::Borrowed(text))),
-        _ => serde_json::from_str(text).ok().map(|value: Value| Scalar::of(&value).into_owned()),
-    }
+    Some(Scalar::of(&*item.default_of(name)?).into_owned())
+}
+
+/// A name of the table as a part of any path.
+fn borrowed<'a>(name: &'static str) -> Cow<'a, str> {
+    Cow::Borrowed(name)
 }

@@ -33,7 +33,7 @@ fn of_members<'a>(typed: Typed<'_>, members: &'a Map<String, Value>) -> FieldSet
     for (name, value) in members {
         let (leaf, below) = at(typed.member(name), value);
         let bare = value.is_null() || value.as_object().is_some_and(Map::is_empty);
-        let member = leaf || bare || typed.declared(name).is_none();
+        let member = leaf || bare || !typed.is_declared(name);
         set.push(PathElement::field(name), member, below);
     }
     set

@@ -82,7 +82,7 @@ fn with_owned(typed: Typed<'_>, api_version: &str, merged: &Value, pruned: &Valu
 /// Upstream: `EnsureNamedFieldsAreMembers`.
 fn with_named_fields<'a>(set: &FieldSet<'a>, typed: Typed<'_>) -> FieldSet<'a> {
     let node = |node: &Node<'a>| {
-        let named = matches!(&node.element, super::PathElement::Field(name) if typed.declared(name).is_some());
+        let named = matches!(&node.element, super::PathElement::Field(name) if typed.is_declared(name));
         Node {
             element: node.element.clone(),
             member: node.member || (named && !node.children.is_empty()),

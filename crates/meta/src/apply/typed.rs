@@ -1,9 +1,11 @@
 //! What the schema says of a place in an object, as server-side apply has to know it.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
+use super::described::{Described, Form};
 use super::element::PathElement;
 use crate::schema::{Element, Field, ListType, Schema, Shape, Type};
 
@@ -23,12 +25,21 @@ pub(super) enum Place<'s> {
     Struct(&'s Type),
     /// An object whose values are as the field says.
     Map(&'s Field),
-    /// A list whose elements are as the field says.
-    List(&'s Field),
+    /// An object as a schema of run time says.
+    Object(&'s Described),
+    /// A list whose elements are as this says.
+    List(ListOf<'s>),
     /// Any value, owned as a whole.
     Any,
     /// No schema: objects are owned field by field, lists as a whole.
     Deduced,
+}
+
+/// What says how the elements of a list are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ListOf<'s> {
+    Field(&'s Field),
+    Described(&'s Described),
 }
 
 /// Sorts of plain values, as upstream's schema has them.
@@ -52,6 +63,21 @@ impl<'s> Typed<'s> {
         Typed { place: Place::Deduced, atomic: false, schema: None }
     }
 
+    /// The root of an object whose schema became known at run time.
+    pub fn described(described: &'s Described) -> Self {
+        let place = match &described.form {
+            Form::Number => Place::Scalar(Plain::Number),
+            Form::String => Place::Scalar(Plain::String),
+            Form::Boolean => Place::Scalar(Plain::Boolean),
+            Form::IntOrString => Place::Scalar(Plain::Untyped),
+            Form::Object { .. } => Place::Object(described),
+            Form::List { .. } => Place::List(ListOf::Described(described)),
+            Form::Deduced => Place::Deduced,
+            Form::Table(schema, type_) => return Self::of(schema, type_),
+        };
+        Self { place, atomic: described.atomic, schema: None }
+    }
+
     /// Whether what is here is one leaf: a plain value, or owned as a whole.
     pub fn is_leaf(&self) -> bool {
         self.atomic || matches!(self.place, Place::Scalar(_) | Place::Any)
@@ -67,6 +93,7 @@ impl<'s> Typed<'s> {
         match self.place {
             Place::Struct(type_) => type_.field(name).map_or_else(|| self.any(), |field| self.of_field(field)),
             Place::Map(field) => self.of_element(field.element, false),
+            Place::Object(described) => described.member(name).map_or_else(|| self.any(), Self::described),
             Place::Deduced => *self,
             _ => self.any(),
         }
@@ -75,7 +102,8 @@ impl<'s> Typed<'s> {
     /// The place of every element of a list.
     pub(super) fn item(&self) -> Self {
         match self.place {
-            Place::List(field) => self.of_element(field.element, false),
+            Place::List(ListOf::Field(field)) => self.of_element(field.element, false),
+            Place::List(ListOf::Described(described)) => described.item().map_or_else(|| self.any(), Self::described),
             _ => self.any(),
         }
     }
@@ -92,11 +120,28 @@ impl<'s> Typed<'s> {
     pub(super) fn declares(&self, name: &str) -> bool {
         match self.place {
             Place::Struct(type_) => type_.field(name).is_some(),
+            Place::Object(described) => described.member(name).is_some(),
             _ => true,
         }
     }
 
-    /// The declared field of this name; entries of maps are not declared.
+    /// Whether a field of this name is declared; entries of maps are not.
+    pub(super) fn is_declared(&self, name: &str) -> bool {
+        match self.place {
+            Place::Object(described) => described.declares(name),
+            _ => self.declared(name).is_some(),
+        }
+    }
+
+    /// The default of a member, for what tells elements of lists apart.
+    pub(super) fn default_of(&self, name: &str) -> Option<Cow<'s, Value>> {
+        match self.place {
+            Place::Object(described) => described.default_of(name).map(Cow::Borrowed),
+            _ => serde_json::from_str(self.declared(name)?.default?).ok().map(Cow::Owned),
+        }
+    }
+
+    /// The declared field of this name in the table; entries of maps are not declared.
     pub(super) fn declared(&self, name: &str) -> Option<&'s Field> {
         match self.place {
             Place::Struct(type_) => type_.field(name),
@@ -127,7 +172,7 @@ impl<'s> Typed<'s> {
         match field.shape {
             Shape::One => self.of_element(field.element, field.atomic_map),
             Shape::List => {
-                Self { place: Place::List(field), atomic: field.list == ListType::Atomic, schema: self.schema }
+                Self { place: Place::List(ListOf::Field(field)), atomic: field.list == ListType::Atomic, schema: self.schema }
             }
             Shape::Map => Self { place: Place::Map(field), atomic: field.atomic_map, schema: self.schema },
         }

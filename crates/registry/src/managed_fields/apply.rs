@@ -85,11 +85,15 @@ fn settle(writer: &Writer<'_>, mut managers: Vec<Managed<'_>>, changed: bool) ->
 
 /// Brings what was merged into the shape its type has.
 fn conform(writer: &Writer<'_>, object: &mut Value, config: &Value) -> Result<(), Status> {
+    let unfit = |error| {
+        unexpected(format!("failed to convert new typed object ({}) to object: {error}", identity(config)))
+    };
+    if let Some(kind) = writer.versions.custom() {
+        return kind.prune(object).map(drop).map_err(unfit);
+    }
     let schema = sampan_api::schema();
     let Some(type_) = writer.versions.type_of(&writer.api_version) else { return Ok(()) };
-    decode::conform(schema, type_, object).map(drop).map_err(|error| {
-        unexpected(format!("failed to convert new typed object ({}) to object: {error}", identity(config)))
-    })
+    decode::conform(schema, type_, object).map(drop).map_err(unfit)
 }
 
 fn status(error: ApplyError, live: &Value, config: &Value) -> Status {

@@ -1,18 +1,21 @@
 //! The versions in which managers may name the fields of one object.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use sampan_meta::apply::{FieldSet, Typed, Versions};
 use sampan_meta::schema::Type;
 use serde_json::Value;
 
-use crate::resource::Resource;
+use crate::apiextensions::CustomKind;
+use crate::resource::{Kind, Resource};
 use crate::strategy::Names;
 use crate::view::View;
 
 pub(crate) struct ObjectVersions {
-    /// The stored one first.
+    /// The stored one first. Of a custom kind only that: its definition knows the others.
     known: Vec<Version>,
+    custom: Option<Arc<CustomKind>>,
     ignored: FieldSet<'static>,
 }
 
@@ -26,6 +29,9 @@ struct Version {
 impl ObjectVersions {
     /// The versions of a kind, written through the main resource or a subresource.
     pub(super) fn of(resource: &Resource, subresource: &str) -> Self {
+        if let Kind::Custom(kind) = &resource.strategy {
+            return Self::of_custom(kind, subresource);
+        }
         let stored = resource.strategy.names();
         let mut versions = Self::alone(&api_version(stored), stored.type_name);
         for view in resource.strategy.views() {
@@ -35,9 +41,21 @@ impl ObjectVersions {
         versions
     }
 
+    /// All versions of a custom kind hold the same fields under the same names.
+    fn of_custom(kind: &Arc<CustomKind>, subresource: &str) -> Self {
+        let stored = Version { api_version: kind.storage_api_version(), type_: None, view: None };
+        let ignored = FieldSet::of_fields(&crate::Strategy::reset_fields(&**kind, subresource));
+        Self { known: vec![stored], custom: Some(Arc::clone(kind)), ignored }
+    }
+
+    /// The custom kind, if it is one.
+    pub(super) fn custom(&self) -> Option<&CustomKind> {
+        self.custom.as_deref()
+    }
+
     /// A kind of one version.
     pub(super) fn alone(api_version: &str, type_name: &str) -> Self {
-        let mut versions = Self { known: Vec::with_capacity(1), ignored: FieldSet::new() };
+        let mut versions = Self { known: Vec::with_capacity(1), custom: None, ignored: FieldSet::new() };
         versions.add(api_version, type_name, None);
         versions
     }
@@ -64,12 +82,15 @@ impl ObjectVersions {
 
 impl Versions for ObjectVersions {
     fn typed(&self, api_version: &str) -> Option<Typed<'_>> {
+        if let Some(kind) = &self.custom {
+            return kind.ownership(api_version).map(Typed::described);
+        }
         let type_ = self.find(api_version)?.type_?;
         Some(Typed::of(sampan_api::schema(), type_))
     }
 
     fn convert<'v>(&self, object: &'v Value, from: &str, to: &str) -> Cow<'v, Value> {
-        if from == to {
+        if from == to || self.custom.is_some() {
             return Cow::Borrowed(object);
         }
         let view = |api_version| self.find(api_version).and_then(|version| version.view);

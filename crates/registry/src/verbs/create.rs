@@ -54,6 +54,7 @@ impl Registry {
         sent: Value,
         tracking: Tracking,
     ) -> Result<Arc<Object>, Status> {
+        refuse_terminating(resource)?;
         let mut object = resource.stored_form(sent)?;
         let generated = self.identify(cx, resource, &mut object)?;
         self.check_namespace(resource, &object).await?;
@@ -220,6 +221,16 @@ pub(crate) fn settle_namespace(cx: &RequestContext<'_>, resource: &Resource, obj
         object::set_namespace(object, asked);
     }
     Ok(())
+}
+
+/// Upstream: `apiextensions-apiserver/pkg/apiserver/customresource_handler.go`.
+fn refuse_terminating(resource: &Resource) -> Result<(), Status> {
+    if !resource.as_custom().is_some_and(|kind| kind.terminating) {
+        return Ok(());
+    }
+    let mut status = Status::method_not_supported(&resource.group_resource(), "create");
+    status.message = "create not allowed while custom resource definition is terminating".to_owned();
+    Err(status)
 }
 
 pub(crate) fn name_mismatch(name: &str, asked: &str) -> Status {

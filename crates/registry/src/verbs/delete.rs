@@ -74,7 +74,7 @@ impl Registry {
         old_object: &Arc<Object>,
         options: &DeleteOptions,
     ) -> Result<Deleted, Failure> {
-        let old = old_object.value();
+        let old = resource.state(old_object)?;
         check_preconditions(resource, &options.preconditions, &old)?;
         if let Some(why) = resource.strategy.deletion_refused(&old) {
             return Err(Status::forbidden(&resource.group_resource(), old_object.name(), why).into());
@@ -82,7 +82,7 @@ impl Registry {
         let admission = cx.admission_request(Operation::Delete, Some(&old));
         cx.admission.mutate(&admission, &mut old.clone()).await?;
         cx.admission.validate(&admission, &old).await?;
-        let step = plan(resource.strategy, &old, options, self.clock.now());
+        let step = plan(&*resource.strategy, &old, options, self.clock.now());
         if cx.dry_run {
             return self.rehearsed_delete(resource, old_object, &old, step);
         }

@@ -59,7 +59,7 @@ impl Registry {
     /// Has the pod's budget pay for the eviction. Answers what must still be true when the pod goes, if the budget was spared.
     async fn ask_budgets(&self, cx: &RequestContext<'_>, name: &str) -> Result<Option<Guard>, Status> {
         let (pods, namespace) = (self.pods(), &cx.attributes.namespace);
-        let Some(budgets) = self.find("policy", "v1", "poddisruptionbudgets").cloned() else { return Ok(None) };
+        let Some(budgets) = self.find("policy", "v1", "poddisruptionbudgets") else { return Ok(None) };
         for _ in 0..=BUDGET_RETRIES {
             self.refresh().await?;
             let pod_object = self.existing(pods, &self.key(pods, namespace, name)).await?;

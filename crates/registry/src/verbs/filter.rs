@@ -3,6 +3,7 @@
 use sampan_meta::Status;
 use sampan_meta::selector::{FieldOperator, FieldSelector, LabelSelector};
 
+use crate::apiextensions::SelectedField;
 use crate::object::Object;
 use crate::resource::Resource;
 
@@ -22,6 +23,8 @@ struct FieldRequirement {
     field: String,
     equal: bool,
     value: String,
+    /// Where a field of a custom kind is: the cache does not take those out.
+    custom: Option<SelectedField>,
 }
 
 impl Filter {
@@ -47,14 +50,17 @@ impl Filter {
             let stored = resource.stored_field(&requirement.field);
             let field = stored.ok_or_else(|| unsupported(&requirement.field))?.to_owned();
             let equal = requirement.operator == FieldOperator::Equals;
-            filter.require(resource, FieldRequirement { field, equal, value: requirement.value.clone() });
+            let custom = resource.as_custom().and_then(|kind| {
+                kind.selectable().iter().find(|selectable| selectable.name == field).cloned()
+            });
+            filter.require(resource, FieldRequirement { field, equal, value: requirement.value.clone(), custom });
         }
         Ok(filter)
     }
 
     /// Narrows the range to look at where a requirement allows it; whatever does not narrow it is compared with each object.
     fn require(&mut self, resource: &Resource, requirement: FieldRequirement) {
-        let FieldRequirement { field, equal, value } = &requirement;
+        let FieldRequirement { field, equal, value, .. } = &requirement;
         let narrowed = match field.as_str() {
             "metadata.name" if *equal => Some(&mut self.name),
             "metadata.namespace" if *equal && resource.namespaced => Some(&mut self.namespace),
@@ -83,13 +89,25 @@ impl Filter {
 
     fn fields_match(&self, object: &Object) -> bool {
         self.fields.iter().all(|requirement| {
-            let equal = object.field(&requirement.field).unwrap_or_default() == requirement.value;
+            let equal = match &requirement.custom {
+                Some(field) => custom_field(object, field) == requirement.value,
+                None => object.field(&requirement.field).unwrap_or_default() == requirement.value,
+            };
             equal == requirement.equal
         })
     }
 
     fn labels_match(&self, object: &Object) -> bool {
         self.labels.as_ref().is_none_or(|labels| labels.matches(|key| object.label(key)))
+    }
+}
+
+/// The text of a field of a custom object; an absent one is empty.
+fn custom_field(object: &Object, field: &SelectedField) -> String {
+    match field.path.first(&object.value()) {
+        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(serde_json::Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
     }
 }
 

@@ -7,7 +7,7 @@ use sampan_meta::selector::LabelSelector;
 use sampan_meta::{Status, object};
 use serde_json::{Value, json};
 
-use super::patch::Patch;
+use super::patch::{Patch, PatchTarget};
 use super::update::{Updated, check_precondition};
 use crate::context::RequestContext;
 use crate::managed_fields::{self, Tracking};
@@ -24,7 +24,7 @@ impl Registry {
         if resource.subresource("scale").is_none() {
             return Err(Status::path_not_found());
         }
-        let scale = scale(&object.value());
+        let scale = scale(resource, &resource.state(object)?)?;
         let scale = Object::from_value(object.key().clone(), object.revision(), &scale, &SHAPE);
         scale.map(Arc::new).map_err(Status::internal)
     }
@@ -45,7 +45,7 @@ impl Registry {
         resource: &Resource,
         patch: &Patch,
     ) -> Result<Updated, Status> {
-        self.change_scale(cx, resource, true, Tracking::ByUpdate, |now| patch.apply(cx, TYPE_NAME, now)).await
+        self.change_scale(cx, resource, true, Tracking::ByUpdate, |now| patch.apply(cx, PatchTarget::Type(TYPE_NAME), now)).await
     }
 
     /// Lays the Scale a client wants over the object. `wanted` is given the present Scale, with who owns its replicas.
@@ -63,7 +63,7 @@ impl Registry {
             return Err(Status::path_not_found());
         }
         let changed = self.modify(cx, resource, retries, Tracking::Settled, |old| {
-            let mut now = scale(old);
+            let mut now = scale(resource, old)?;
             managed_fields::scale::show(old, &resource.api_version(), &mut now);
             let mut wanted = wanted(now.clone())?;
             check_scale(&cx.attributes.name, &wanted)?;
@@ -73,7 +73,7 @@ impl Registry {
             }
             let mut object = old.clone();
             let replicas = object::i64_at(&wanted, "/spec/replicas").unwrap_or(0);
-            object::set(&mut object, &["spec", "replicas"], replicas.into());
+            set_replicas(resource, &mut object, replicas);
             managed_fields::scale::settle(&wanted, &resource.api_version(), &mut object);
             Ok(object)
         });
@@ -82,8 +82,36 @@ impl Registry {
     }
 }
 
-/// Upstream: `scaleFromDeployment` and its kin.
-fn scale(parent: &Value) -> Value {
+fn set_replicas(resource: &Resource, object: &mut Value, replicas: i64) {
+    match resource.as_custom().and_then(|kind| kind.scale()) {
+        Some(paths) => {
+            let names: Vec<&str> = paths.spec_replicas.iter().map(String::as_str).collect();
+            object::set(object, &names, replicas.into());
+        }
+        None => object::set(object, &["spec", "replicas"], replicas.into()),
+    }
+}
+
+/// Upstream: `scaleFromDeployment` and its kin, `scaleFromCustomResource`.
+///
+/// # Errors
+/// 500 for a custom object without replicas.
+fn scale(resource: &Resource, parent: &Value) -> Result<Value, Status> {
+    let Some(paths) = resource.as_custom().and_then(|kind| kind.scale()) else { return Ok(builtin_scale(parent)) };
+    let at = |names: &[String]| names.iter().try_fold(parent, |value, name| value.get(name));
+    let Some(wanted) = at(&paths.spec_replicas).and_then(Value::as_i64) else {
+        let path = paths.spec_replicas.join(".");
+        return Err(Status::internal(format!("the spec replicas field \".{path}\" does not exist")));
+    };
+    let mut scale = builtin_scale(parent);
+    scale["spec"]["replicas"] = wanted.into();
+    scale["status"]["replicas"] = at(&paths.status_replicas).and_then(Value::as_i64).unwrap_or(0).into();
+    let selector = paths.label_selector.as_deref().and_then(at).and_then(Value::as_str).unwrap_or_default();
+    scale["status"]["selector"] = selector.into();
+    Ok(scale)
+}
+
+fn builtin_scale(parent: &Value) -> Value {
     let mut metadata = json!({});
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         if let Some(value) = object::get(parent, &["metadata", field]) {

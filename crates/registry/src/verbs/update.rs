@@ -97,7 +97,7 @@ impl Registry {
         let mut fresh = false;
         for _ in 0..=CONFLICT_RETRIES {
             let old_object = self.existing(resource, &key).await?;
-            let old = old_object.value();
+            let old = resource.state(&old_object)?;
             let wanted = match next(&old) {
                 Err(status) if !fresh && status.is_conflict() => {
                     fresh = true;
@@ -169,7 +169,7 @@ impl Registry {
         object: &Value,
         old: &Value,
     ) -> Result<(), Status> {
-        let strategy = resource.strategy;
+        let strategy = &resource.strategy;
         let mut errors = validation::metadata::validate_update(object, old);
         match written_part(cx) {
             "" => {
@@ -226,7 +226,7 @@ fn prepare(cx: &RequestContext<'_>, resource: &Resource, object: &mut Value, old
     for field in ["uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"] {
         keep_metadata(object, old, field);
     }
-    let strategy = resource.strategy;
+    let strategy = &resource.strategy;
     match written_part(cx) {
         "" => {
             if resource.subresource("status").is_some() {

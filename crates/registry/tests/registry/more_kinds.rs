@@ -71,7 +71,7 @@ async fn an_autoscaler_is_one_object_in_two_versions() {
     let cluster = Cluster::new().await;
     let second = cluster.at("autoscaling/horizontalpodautoscalers", "default", "web");
     let mut first = second.clone();
-    first.resource = cluster.registry.find("autoscaling", "v1", "horizontalpodautoscalers").unwrap().clone();
+    first.resource = cluster.registry.find("autoscaling", "v1", "horizontalpodautoscalers").unwrap();
     first.attributes.version = "v1".to_owned();
     let spec = json!({"maxReplicas": 4, "targetCPUUtilizationPercentage": 60, "scaleTargetRef": {"kind": "Deployment", "name": "web", "apiVersion": "apps/v1"}});
     let made = cluster.create(&first, json!({"metadata": {"name": "web"}, "spec": spec})).await.unwrap();

@@ -1,0 +1,395 @@
+//! Whether names are declared and types fit, as far as they are known. What a call can mean is settled here.
+
+use std::sync::Arc;
+
+use crate::ast::{Call, Each, Expr, Literal, Loop, Node};
+use crate::error::Issue;
+use crate::functions::{self, Bound, Overload};
+use crate::types::Type;
+
+/// The names of types that can be said.
+pub(crate) const TYPE_NAMES: [&str; 19] = [
+    "bool",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "list",
+    "map",
+    "null_type",
+    "type",
+    "optional_type",
+    "google.protobuf.Timestamp",
+    "google.protobuf.Duration",
+    "net.IP",
+    "net.CIDR",
+    "kubernetes.Quantity",
+    "kubernetes.URL",
+    "kubernetes.Semver",
+    "kubernetes.NamedFormat",
+];
+
+/// What may be built: `Object{}`, `Object.spec{}` and so on, and `JSONPatch{}` with its fields.
+pub(crate) const OBJECT: &str = "Object";
+pub(crate) const JSON_PATCH: &str = "JSONPatch";
+const JSON_PATCH_FIELDS: [(&str, Type); 4] =
+    [("op", Type::String), ("path", Type::String), ("from", Type::String), ("value", Type::Dyn)];
+
+pub(crate) struct Checker<'e> {
+    pub(crate) source: &'e str,
+    /// Declared variables, then those of loops, the innermost last.
+    pub(crate) variables: Vec<(Arc<str>, Type)>,
+    /// Whether objects may be built.
+    pub(crate) builds: bool,
+    pub(crate) issues: Vec<Issue>,
+}
+
+impl Checker<'_> {
+    fn issue(&mut self, at: usize, message: impl Into<String>) -> Type {
+        let issue = Issue::new(self.source, at, message);
+        if !self.issues.contains(&issue) {
+            self.issues.push(issue);
+        }
+        Type::Dyn
+    }
+
+    fn variable(&self, name: &str) -> Option<&Type> {
+        self.variables.iter().rev().find(|(own, _)| **own == *name).map(|(_, type_)| type_)
+    }
+
+    /// The type of an expression.
+    pub(crate) fn check(&mut self, expr: &mut Expr) -> Type {
+        let at = expr.at;
+        if let Some(name) = self.type_named(expr) {
+            expr.node = Node::Ident(name);
+            return Type::Type;
+        }
+        match &mut expr.node {
+            Node::Literal(literal) => of_literal(literal),
+            Node::Ident(name) => match self.variable(name).cloned() {
+                Some(type_) => type_,
+                None => self.issue(at, format!("undeclared reference to '{name}' (in container '')")),
+            },
+            Node::Select { operand, field, optional } => {
+                let operand = self.check(operand);
+                let found = self.field(at, operand.clone(), field);
+                match (*optional, &found) {
+                    (true, Type::Optional(_)) => found,
+                    (true, _) => Type::optional(found),
+                    (false, _) => found,
+                }
+            }
+            Node::Has { operand, field } => {
+                let operand = self.check(operand);
+                self.field(at, operand, field);
+                Type::Bool
+            }
+            Node::Index { operand, index, optional } => {
+                let (operand, index) = (self.check(operand), self.check(index));
+                let found = self.indexed(at, &operand, &index);
+                match (*optional, &found) {
+                    (true, Type::Optional(_)) => found,
+                    (true, _) => Type::optional(found),
+                    (false, _) => found,
+                }
+            }
+            Node::And(terms) => self.logical("_&&_", terms),
+            Node::Or(terms) => self.logical("_||_", terms),
+            Node::Conditional(parts) => {
+                let [condition, then, otherwise] = &mut **parts;
+                let (condition, then, otherwise) = (self.check(condition), self.check(then), self.check(otherwise));
+                if !condition.goes_with(&Type::Bool) || !then.goes_with(&otherwise) {
+                    let why = format!(
+                        "found no matching overload for '_?_:_' applied to '({condition}, {then}, {otherwise})'"
+                    );
+                    return self.issue(at, why);
+                }
+                then.joined(&otherwise)
+            }
+            Node::Call(call) => self.call(at, call),
+            Node::List(items) => {
+                let mut item = None;
+                for (expr, optional) in items {
+                    let at = expr.at;
+                    let found = self.check(expr);
+                    let found = if *optional { self.inner(at, found) } else { found };
+                    self.same(at, &mut item, found);
+                }
+                Type::list(item.unwrap_or_default())
+            }
+            Node::Map(entries) => {
+                let (mut key, mut value) = (None, None);
+                for (key_expr, value_expr, optional) in entries {
+                    let (key_at, value_at) = (key_expr.at, value_expr.at);
+                    let found = self.check(key_expr);
+                    self.same(key_at, &mut key, found);
+                    let found = self.check(value_expr);
+                    let found = if *optional { self.inner(value_at, found) } else { found };
+                    self.same(value_at, &mut value, found);
+                }
+                Type::Map((key.unwrap_or_default(), value.unwrap_or_default()).into())
+            }
+            Node::Struct { name, fields } => {
+                let name = Arc::clone(name);
+                self.message(at, &name, fields)
+            }
+            Node::Loop(each) => self.each(at, each),
+            Node::WithOptional { operand, name, body, flat } => {
+                let operand_type = self.check(operand);
+                let inner = self.inner(at, operand_type);
+                let result = self.within(&[(Arc::clone(name), inner)], body);
+                if *flat { result } else { Type::optional(result) }
+            }
+        }
+    }
+
+    /// A type's name, unless a variable is called so.
+    fn type_named(&self, expr: &Expr) -> Option<Arc<str>> {
+        if !matches!(expr.node, Node::Ident(_) | Node::Select { .. }) {
+            return None;
+        }
+        let path = expr.path()?;
+        let root = path.split('.').next().unwrap_or_default();
+        (TYPE_NAMES.contains(&path.as_str()) && self.variable(root).is_none()).then(|| path.into())
+    }
+
+    /// Items of a literal are of one type.
+    fn same(&mut self, at: usize, known: &mut Option<Type>, found: Type) {
+        match known {
+            None | Some(Type::Dyn) => *known = Some(found),
+            Some(known) if known.goes_with(&found) => (),
+            Some(known) => {
+                let message = format!("expected type '{known}' but found '{found}'");
+                self.issue(at, message);
+            }
+        }
+    }
+
+    fn inner(&mut self, at: usize, optional: Type) -> Type {
+        match optional {
+            Type::Optional(inner) => (*inner).clone(),
+            Type::Dyn => Type::Dyn,
+            other => self.issue(at, format!("expected type 'optional_type(dyn)' but found '{other}'")),
+        }
+    }
+
+    fn field(&mut self, at: usize, operand: Type, field: &str) -> Type {
+        match operand {
+            Type::Dyn => Type::Dyn,
+            Type::Map(map) => map.1.clone(),
+            Type::Optional(inner) => Type::optional(self.field(at, (*inner).clone(), field)),
+            Type::Object(object) => match object.fields.get(field) {
+                Some(field) => field.type_.clone(),
+                None => self.issue(at, format!("undefined field '{field}'")),
+            },
+            crate::authorizer::AUTHORIZER if field == "requestResource" => crate::authorizer::RESOURCE_CHECK,
+            other => self.issue(at, format!("type '{other}' does not support field selection")),
+        }
+    }
+
+    fn indexed(&mut self, at: usize, operand: &Type, index: &Type) -> Type {
+        let fits = match operand {
+            Type::Dyn => return Type::Dyn,
+            Type::List(_) => index.goes_with(&Type::Int) || matches!(index, Type::Uint | Type::Double),
+            Type::Map(map) => index.goes_with(&map.0),
+            Type::Optional(inner) => return Type::optional(self.indexed(at, &inner.clone(), index)),
+            _ => false,
+        };
+        match operand.element().filter(|_| fits) {
+            Some(element) => element,
+            None => self.issue(at, format!("found no matching overload for '_[_]' applied to '({operand}, {index})'")),
+        }
+    }
+
+    fn logical(&mut self, name: &str, terms: &mut [Expr]) -> Type {
+        for term in terms {
+            let at = term.at;
+            let found = self.check(term);
+            if !found.goes_with(&Type::Bool) {
+                self.issue(at, format!("found no matching overload for '{name}' applied to '({found})'"));
+            }
+        }
+        Type::Bool
+    }
+
+    fn within(&mut self, names: &[(Arc<str>, Type)], body: &mut Expr) -> Type {
+        let before = self.variables.len();
+        self.variables.extend(names.iter().cloned());
+        let type_ = self.check(body);
+        self.variables.truncate(before);
+        type_
+    }
+
+    fn each(&mut self, at: usize, each: &mut Loop) -> Type {
+        let Loop { each, range, names, filter, body } = each;
+        let range_type = self.check(range);
+        let (first, second) = match &range_type {
+            Type::Dyn => (Type::Dyn, Type::Dyn),
+            Type::List(list) if names.len() == 1 => (list.item.clone(), Type::Dyn),
+            Type::List(list) => (Type::Int, list.item.clone()),
+            Type::Map(map) => (map.0.clone(), map.1.clone()),
+            other => {
+                let message = format!(
+                    "expression of type '{other}' cannot be range of a comprehension (must be list, map, or dynamic)"
+                );
+                self.issue(at, message);
+                (Type::Dyn, Type::Dyn)
+            }
+        };
+        let names: Vec<_> = names.iter().cloned().zip([first.clone(), second]).collect();
+        if let Some(filter) = filter {
+            let at = filter.at;
+            let found = self.within(&names, filter);
+            self.expect(at, &Type::Bool, &found);
+        }
+        let body_at = body.at;
+        let result = self.within(&names, body);
+        match each {
+            Each::All | Each::Exists | Each::ExistsOne => {
+                self.expect(body_at, &Type::Bool, &result);
+                Type::Bool
+            }
+            Each::Filter => {
+                self.expect(body_at, &Type::Bool, &result);
+                Type::list(first)
+            }
+            Each::Map | Each::TransformList => Type::list(result),
+            Each::TransformMap => match range_type {
+                Type::Map(map) => Type::Map((map.0.clone(), result).into()),
+                Type::List(_) => Type::Map((Type::Int, result).into()),
+                _ => Type::Map((Type::Dyn, result).into()),
+            },
+            Each::TransformMapEntry => result,
+            Each::SortBy => range_type,
+        }
+    }
+
+    fn expect(&mut self, at: usize, wanted: &Type, found: &Type) {
+        if !found.goes_with(wanted) {
+            self.issue(at, format!("expected type '{wanted}' but found '{found}'"));
+        }
+    }
+
+    fn message(&mut self, at: usize, name: &str, fields: &mut [(Arc<str>, Expr, bool)]) -> Type {
+        let is_object = name == OBJECT || name.starts_with("Object.");
+        if !self.builds || !is_object && name != JSON_PATCH {
+            return self.issue(at, format!("undeclared reference to '{name}' (in container '')"));
+        }
+        for (field, value, optional) in fields {
+            let (at, found) = (value.at, self.check(value));
+            let found = if *optional { self.inner(at, found) } else { found };
+            match JSON_PATCH_FIELDS.iter().find(|(own, _)| **own == **field) {
+                _ if is_object => self.check_nested(at, &format!("{name}.{field}"), &found),
+                Some((_, wanted)) => self.expect(at, wanted, &found),
+                None => drop(self.issue(at, format!("undefined field '{field}'"))),
+            }
+        }
+        opaque_object(name)
+    }
+
+    /// An object built for a field is called after it.
+    fn check_nested(&mut self, at: usize, wanted: &str, found: &Type) {
+        if let Type::Object(object) = found
+            && object.name.starts_with(OBJECT)
+            && object.name != wanted
+        {
+            self.issue(at, format!("unexpected type name \"{}\", expected \"{wanted}\", which matches field name path from root Object type", object.name));
+        }
+    }
+
+    fn call(&mut self, at: usize, call: &mut Call) -> Type {
+        if let Some((name, true)) = call.method.then(|| self.qualified(call)).flatten().map(|name| (name, true)) {
+            call.args.remove(0);
+            call.method = false;
+            call.name = name.into();
+        }
+        let types: Vec<Type> = call.args.iter_mut().map(|arg| self.check(arg)).collect();
+        let known = functions::find(&call.name, call.method);
+        // A method of something only the caller knows is looked up when it is there.
+        let of_host = call.method && types.first().is_some_and(crate::authorizer::is_host);
+        if known.is_empty() && !(call.method && crate::authorizer::METHODS.contains(&&*call.name)) {
+            return self.issue(at, format!("undeclared reference to '{}' (in container '')", call.name));
+        }
+        if of_host {
+            return match crate::authorizer::result(&types, &call.name) {
+                Some(result) => result,
+                None => self.no_overload(at, call, &types),
+            };
+        }
+        let mut result: Option<Type> = None;
+        for overload in known {
+            let Some(found) = accepted(overload, &types) else { continue };
+            call.overloads.push(overload);
+            result = Some(match result {
+                None => found,
+                Some(before) => before.joined(&found),
+            });
+        }
+        let may_be_host =
+            call.method && types.first() == Some(&Type::Dyn) && crate::authorizer::METHODS.contains(&&*call.name);
+        self.check_literal(at, call);
+        match result {
+            Some(_) if may_be_host => Type::Dyn,
+            Some(result) => result,
+            None if may_be_host => Type::Dyn,
+            None => self.no_overload(at, call, &types),
+        }
+    }
+
+    fn no_overload(&mut self, at: usize, call: &Call, types: &[Type]) -> Type {
+        let list = |types: &[Type]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let applied = match (call.method, types) {
+            (true, [target, rest @ ..]) => format!("{target}.({})", list(rest)),
+            _ => format!("({})", list(types)),
+        };
+        self.issue(at, format!("found no matching overload for '{}' applied to '{applied}'", call.name))
+    }
+
+    /// `sets.contains(a, b)` reads like a method of a variable `sets`.
+    fn qualified(&self, call: &Call) -> Option<String> {
+        let path = call.args.first()?.path()?;
+        let root = path.split('.').next().unwrap_or_default();
+        let name = format!("{path}.{}", call.name);
+        (self.variable(root).is_none() && !functions::find(&name, false).is_empty()).then_some(name)
+    }
+
+    /// What is written down in a special form must have it. Upstream: cel-go's `ValidateRegexLiterals` and its like.
+    fn check_literal(&mut self, at: usize, call: &Call) {
+        let Some(Node::Literal(Literal::String(text))) = call.args.last().map(|arg| &arg.node) else { return };
+        let wrong = match (&*call.name, call.args.len()) {
+            ("matches", 2) => functions::compile_regex(text).err().map(|_| "matches"),
+            ("duration", 1) => functions::time::parse_duration(text).is_none().then_some("duration"),
+            ("timestamp", 1) => functions::time::parse_timestamp(text).err().map(|_| "timestamp"),
+            _ => None,
+        };
+        if let Some(what) = wrong {
+            let at = call.args.last().map_or(at, |arg| arg.at);
+            self.issue(at, format!("invalid {what} argument"));
+        }
+    }
+}
+
+/// A type of an object that is built, known by its name only.
+fn opaque_object(name: &str) -> Type {
+    Type::Object(Arc::new(crate::types::ObjectType { name: name.to_owned(), ..Default::default() }))
+}
+
+fn accepted(overload: &Overload, types: &[Type]) -> Option<Type> {
+    let mut bound = Bound::default();
+    let fits = overload.args.len() == types.len()
+        && overload.args.iter().zip(types).all(|(wanted, type_)| wanted.accepts(type_, &mut bound));
+    fits.then(|| overload.result.resolve(&bound))
+}
+
+fn of_literal(literal: &Literal) -> Type {
+    match literal {
+        Literal::Null => Type::Null,
+        Literal::Bool(_) => Type::Bool,
+        Literal::Int(_) => Type::Int,
+        Literal::Uint(_) => Type::Uint,
+        Literal::Double(_) => Type::Double,
+        Literal::String(_) => Type::String,
+        Literal::Bytes(_) => Type::Bytes,
+    }
+}
