@@ -105,6 +105,7 @@ impl Setting {
             ports: vec![ContainerPort { name: String::new(), port: 8080, protocol: "TCP".to_owned() }],
             resources: Resources::default(),
             log: LogConfig { path: self.directory.path().join(format!("{id}.log")), max_bytes: 1 << 20, max_files: 2 },
+            interactive: Default::default(),
         }
     }
 
