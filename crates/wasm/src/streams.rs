@@ -118,21 +118,16 @@ async fn carry(from: OwnedReadHalf, to: OwnedWriteHalf, streams: Streams) -> io:
     let input = Input { to, taken: &taken, interrupted: &interrupted, echo: at_terminal.then(|| output.clone()) };
     let input = input.run(stdin);
     let outputs = outputs(from, output, &taken, at_terminal);
-    let never = async {
-        let (input, ()) = tokio::join!(input, sizes);
-        match input {
-            Ok(to) => {
-                // Kept open: its end would tell the sandbox that nobody is there.
-                let _to = to;
-                std::future::pending().await
-            }
-            Err(error) => error,
-        }
+    let inputs = async {
+        // A command that ends before it has read everything breaks this off; how it ended is said on the other side. Kept open until
+        // then: its end would tell the sandbox that nobody is there.
+        let _open = tokio::join!(input, sizes);
+        std::future::pending::<()>().await
     };
     tokio::select! { biased;
         ended = outputs => ended,
         () = interrupted.notified() => Ok(Ok(INTERRUPTED)),
-        error = never => Err(error),
+        () = inputs => Err(io::ErrorKind::BrokenPipe.into()),
     }
 }
 

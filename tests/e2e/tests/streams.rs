@@ -135,7 +135,7 @@ fn a_component_in_a_volume_is_a_command_and_a_probe() {
     cluster.pod(
         "probed",
         image,
-        "readinessProbe: {exec: {command: [sh, -c, 'test -e /none || test -d /']}, periodSeconds: 1}",
+        "readinessProbe: {exec: {command: [sh, -c, 'test -e /none; test -d /']}, periodSeconds: 1}",
     );
     cluster.wait("pod/probed", "{.status.conditions[?(@.type==\"Ready\")].status}", "True");
     cluster.pod("unready", image, "readinessProbe: {exec: {command: [cat, /none]}, periodSeconds: 1}");

@@ -100,7 +100,7 @@ async fn exec(
         let mut talking = std::pin::pin!(talk(&mut stdin, from, to, &pipe));
         let exit = tokio::select! { biased;
             // Everything cannot have been sent yet: the client has gone, and the command goes with it.
-            sent = &mut talking => return sent.and(Err(io::ErrorKind::BrokenPipe.into())),
+            sent = &mut talking => return Err(sent.err().unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())),
             exit = running => exit,
         };
         // What was printed last is still on its way.
