@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::body::Body;
 use crate::decode::RequestBody;
-use crate::node_client::Target;
+use crate::node_client::{Target, Tls};
 use crate::pipeline::Call;
 
 use container::container;
@@ -71,7 +71,7 @@ fn node_target(call: &Call, name: &str) -> Result<Target, Status> {
     })?;
     let port = object::i64_at(&node, "/status/daemonEndpoints/kubeletEndpoint/Port");
     let port = port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0).unwrap_or(NODE_PORT);
-    Ok(Target { host, port, tls: true })
+    Ok(Target { host, port, tls: Tls::Cluster })
 }
 
 /// Looks an object up at hand.

@@ -1,5 +1,7 @@
 //! HTTP to nodes, pods and services: one connection a request, cancelled with it.
 
+mod unverified;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,8 +48,18 @@ pub(crate) struct Target {
     /// Address or host name.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// TLS with the server's client certificate; plain HTTP otherwise.
-    pub(crate) tls: bool,
+    pub(crate) tls: Tls,
+}
+
+/// How a peer is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tls {
+    /// Plain HTTP.
+    None,
+    /// With the server's client certificate, to a peer the cluster's authority vouches for.
+    Cluster,
+    /// With a peer that nobody vouches for.
+    Unverified,
 }
 
 impl Target {
@@ -61,11 +73,12 @@ impl Target {
 /// Speaks to peers behind the API.
 pub(crate) struct NodeClient {
     tls: Option<TlsConnector>,
+    unverified: TlsConnector,
 }
 
 impl NodeClient {
     pub(crate) fn new(config: Option<Arc<ClientConfig>>) -> Self {
-        Self { tls: config.map(TlsConnector::from) }
+        Self { tls: config.map(TlsConnector::from), unverified: TlsConnector::from(Arc::new(unverified::config())) }
     }
 
     /// Sends a request whose URI has a path only. Dropping the answer's body ends the connection; one of 101 can be upgraded.
@@ -83,9 +96,10 @@ impl NodeClient {
     async fn connect(&self, target: &Target, authority: &str) -> Result<Box<dyn Connection>, ReachError> {
         let failed = |error| ReachError::Connect(authority.to_owned(), error);
         let connector = match (target.tls, &self.tls) {
-            (true, None) => return Err(ReachError::NoCredentials),
-            (true, Some(connector)) => Some(connector),
-            (false, _) => None,
+            (Tls::Cluster, None) => return Err(ReachError::NoCredentials),
+            (Tls::Cluster, Some(connector)) => Some(connector),
+            (Tls::Unverified, _) => Some(&self.unverified),
+            (Tls::None, _) => None,
         };
         let stream = TcpStream::connect((&*target.host, target.port)).await.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;

@@ -2,10 +2,11 @@
 //!
 //! [`Agent`] registers the node, keeps its lease, follows the pods with `spec.nodeName` of this node (and the static pods of a
 //! directory) and gives each a worker. A worker decides in a pure function ([`pod::plan`]) over what it observed and acts through a
-//! [`sampan_runtime::Runtime`]; it owns order, restarts, probes, hooks, volumes and status. The node's own API serves logs and figures.
+//! [`sampan_runtime::Runtime`]; it owns order, restarts, probes, hooks, volumes and status. The node's own API serves logs, figures and
+//! streams.
 //!
 //! # What it does not do
-//! It knows no concrete runtime and no concrete network, evicts nothing, and runs no `kubectl exec` streams or port forwards yet.
+//! It knows no concrete runtime and no concrete network, evicts nothing, and runs no ephemeral containers yet.
 //!
 //! # Invariants
 //! - The agent acts on its own copy: pods and what they refer to lie below `data_dir`, so a node cut off from its server runs

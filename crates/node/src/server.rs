@@ -77,7 +77,8 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, router: Router) {
         let mut router = router.clone();
         async move { router.call(request).await }
     });
-    let served = auto::Builder::new(TokioExecutor::new()).serve_connection_with_upgrades(TokioIo::new(stream), service).await;
+    let served =
+        auto::Builder::new(TokioExecutor::new()).serve_connection_with_upgrades(TokioIo::new(stream), service).await;
     if let Err(error) = served {
         tracing::debug!(error, "a connection to the node's API broke off");
     }

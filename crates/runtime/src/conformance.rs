@@ -53,6 +53,17 @@ impl Guest {
     }
 }
 
+/// Command lines that run beside a container.
+#[derive(Clone, Debug, Default)]
+pub struct Commands {
+    /// Prints its standard input, and ends with 0 at its end.
+    pub cat: Vec<String>,
+    /// Ends at once with [`fails_with`](Self::fails_with).
+    pub fails: Vec<String>,
+    /// Neither 0 nor a killed command's 137.
+    pub fails_with: i32,
+}
+
 /// Programs for the cases, made by who tests a runtime: `None` where the runtime has no way to do such a thing, which skips the cases.
 pub trait Guests: Send + Sync {
     /// Ends at once with that exit code.
@@ -89,6 +100,14 @@ pub trait Guests: Send + Sync {
     }
     /// An image of a kind this runtime does not run.
     fn foreign(&self) -> Option<Guest> {
+        None
+    }
+    /// Commands for [`Runtime::exec`].
+    fn commands(&self) -> Option<Commands> {
+        None
+    }
+    /// Prints what it reads from its standard input, and ends with 0 at its end.
+    fn reads(&self) -> Option<Guest> {
         None
     }
     /// A reference that no registry knows.
@@ -155,6 +174,11 @@ macro_rules! conformance {
             a_cpu_limit_binds
             figures_of_an_unknown_container_fail
             a_server_answers_until_stopped
+            a_command_gets_its_input_and_its_exit_code_is_told
+            much_output_arrives_whole_however_slow_its_reader
+            commands_that_cannot_be_run_are_errors
+            a_command_ends_with_its_container
+            an_attached_client_speaks_and_listens
             a_running_container_outlives_the_agent
             an_exit_during_the_agents_absence_is_known_afterwards
         }

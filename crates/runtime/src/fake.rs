@@ -7,6 +7,7 @@ mod image;
 mod log;
 mod run;
 mod state;
+mod streams;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,8 +22,8 @@ pub use image::{End, FakeImage, Program, PullStep};
 use state::State;
 
 use crate::{
-    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Exit, Image, ImagePull, NetworkAttachment, ProbeKind,
-    Result, Runtime, RuntimeStatus, SandboxConfig, SandboxStatus,
+    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Exec, Exit, Image, ImagePull, NetworkAttachment,
+    ProbeKind, Result, Runtime, RuntimeStatus, SandboxConfig, SandboxStatus, Streams,
 };
 
 /// Answers the time: nanoseconds since the Unix epoch.
@@ -284,6 +285,14 @@ impl Runtime for FakeRuntime {
     fn stats(&self, id: &str) -> BoxFuture<'_, Result<ContainerStats>> {
         let id = id.to_owned();
         Box::pin(async move { self.shared.state().stats(&id, self.shared.now()) })
+    }
+
+    fn exec(&self) -> Option<&dyn Exec> {
+        Some(self)
+    }
+
+    fn attach<'a>(&'a self, id: &'a str, streams: Streams) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.attach_to(id, streams))
     }
 }
 

@@ -101,7 +101,10 @@ pub trait Runtime: Send + Sync + 'static {
     fn attach<'a>(&'a self, id: &'a str, streams: Streams) -> BoxFuture<'a, Result<()>> {
         let _ = (id, streams);
         Box::pin(async {
-            Err(Error::Invalid(format!("runtime {} attaches nobody to its containers; see kubectl logs", self.handler())))
+            Err(Error::Invalid(format!(
+                "runtime {} attaches nobody to its containers; see kubectl logs",
+                self.handler()
+            )))
         })
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sampan_runtime::{Error, Event, Result, SandboxConfig};
+use tokio::net::UnixStream;
 use tokio::sync::broadcast;
 
 use crate::link::{CallError, Link};
@@ -147,6 +148,17 @@ impl Fleet {
         };
         let link = self.link(&key).ok_or_else(|| lost(what))?;
         Ok(link.call(call).await?)
+    }
+
+    /// A connection for streams to the process of a container.
+    pub(crate) async fn streams(&self, container: &str) -> Result<UnixStream> {
+        let place = self.world.lock().place_of_container(container);
+        let what = format!("container {container}");
+        let Place::Process(key) = place else {
+            return Err(if place == Place::Lost { lost(&what) } else { Error::NotFound(what) });
+        };
+        crate::streams::connect(&self.path(&key))
+            .map_err(|error| Error::Unavailable(format!("failed to connect to the sandbox process of {what}: {error}")))
     }
 
     pub(crate) fn events(&self) -> broadcast::Receiver<Event> {

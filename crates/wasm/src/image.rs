@@ -22,7 +22,7 @@ use manifest::{Content, Manifest, Settings};
 use registry::{Fetch, Registry};
 use store::Store;
 
-pub(crate) use store::Record;
+pub(crate) use store::{Record, digest_of};
 
 /// The images of a node.
 pub(crate) struct Images {
@@ -81,6 +81,22 @@ impl Images {
         let flight = self.flight(&record.wasm);
         let _only_one = flight.lock().await;
         self.compile(&record.wasm, &record.digest).await
+    }
+
+    /// Code for Wasm that is no image: of these bytes, which have this digest.
+    pub(crate) async fn compiled_bytes(&self, digest: &str, wasm: &[u8]) -> Result<Compiled> {
+        if let Some(compiled) = self.compiler.cached(digest).await {
+            return Ok(compiled);
+        }
+        let flight = self.flight(digest);
+        let _only_one = flight.lock().await;
+        self.store.put(wasm).await.map_err(|error| unavailable("write to the content store", &error))?;
+        self.compile(digest, "command").await
+    }
+
+    /// Bytes a Wasm file may have.
+    pub(crate) fn largest_layer(&self) -> u64 {
+        self.limits.layer_bytes
     }
 
     async fn compile(&self, wasm: &str, image: &str) -> Result<Compiled> {

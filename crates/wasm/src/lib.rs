@@ -29,6 +29,7 @@ mod protocol;
 mod push;
 mod runtime;
 pub mod sandbox;
+mod streams;
 mod world;
 
 pub use config::{Config, Limits, Mirror};

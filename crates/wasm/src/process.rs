@@ -16,6 +16,12 @@ use tokio::process::{Child, Command};
 /// Longest path that fits into a socket address, with its end.
 const LONGEST_SOCKET_PATH: usize = 107;
 
+/// Name of the socket for the agent's questions.
+const SOCKET: &str = "socket";
+
+/// Name of the socket for streams, an own one so that they do not stand in each other's way.
+const STREAMS: &str = "streams";
+
 /// Names the process a pod belongs into. `generation` keeps pods of an upgraded agent out of processes of the old program.
 pub(crate) fn key(config: &SandboxConfig, generation: &str) -> String {
     match config.isolation {
@@ -53,19 +59,29 @@ pub(crate) fn start(command: &[OsString], directory: &Path, idle: Duration) -> i
 
 /// Connects to the process of `directory`, when one listens.
 pub(crate) fn connect(directory: &Path) -> io::Result<UnixStream> {
-    through_short_path(directory, |socket| UnixStream::connect(socket))
+    through_short_path(directory, SOCKET, |socket| UnixStream::connect(socket))
+}
+
+/// Connects to its socket for streams.
+pub(crate) fn connect_streams(directory: &Path) -> io::Result<UnixStream> {
+    through_short_path(directory, STREAMS, |socket| UnixStream::connect(socket))
+}
+
+/// Listens for streams: the process itself does, before it says hello.
+pub(crate) fn bind_streams(directory: &Path) -> io::Result<UnixListener> {
+    bind_to(directory, STREAMS)
 }
 
 fn bind(directory: &Path) -> io::Result<UnixListener> {
-    match fs::remove_file(socket(directory)) {
+    bind_to(directory, SOCKET)
+}
+
+fn bind_to(directory: &Path, name: &str) -> io::Result<UnixListener> {
+    match fs::remove_file(directory.join(name)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    through_short_path(directory, |socket| UnixListener::bind(socket))
-}
-
-fn socket(directory: &Path) -> PathBuf {
-    directory.join("socket")
+    through_short_path(directory, name, |socket| UnixListener::bind(socket))
 }
 
 fn stderr(directory: &Path) -> PathBuf {
@@ -73,13 +89,13 @@ fn stderr(directory: &Path) -> PathBuf {
 }
 
 /// A path that is too long for a socket address is gone through an open directory.
-fn through_short_path<T>(directory: &Path, action: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
-    let path = socket(directory);
+fn through_short_path<T>(directory: &Path, name: &str, action: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    let path = directory.join(name);
     if path.as_os_str().as_bytes().len() <= LONGEST_SOCKET_PATH {
         return action(&path);
     }
     let open = File::open(directory)?;
-    action(Path::new(&format!("/proc/self/fd/{}/socket", open.as_raw_fd())))
+    action(Path::new(&format!("/proc/self/fd/{}/{name}", open.as_raw_fd())))
 }
 
 /// How a process ended, for people: its status when it was our child, and what it said last.

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::artifact::Artifact;
 
 /// Raised with every change that an older or newer peer would misunderstand.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// Longer frames are refused: nothing here is near it.
 const MAX_FRAME: u32 = 64 << 20;

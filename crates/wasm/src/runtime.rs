@@ -9,8 +9,8 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use rustix::fs::{FlockOperation, flock};
 use sampan_runtime::{
-    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Image, ImagePull, NetworkAttachment, ProbeKind,
-    Result, Runtime, RuntimeStatus, SandboxConfig, SandboxStatus,
+    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Exec, Image, ImagePull, NetworkAttachment, ProbeKind,
+    Result, Runtime, RuntimeStatus, SandboxConfig, SandboxStatus, Streams,
 };
 use tokio::sync::broadcast::error::RecvError;
 
@@ -22,8 +22,8 @@ use crate::{Config, engine, host, process, protocol};
 
 /// Runs Wasm containers. One for each data directory.
 pub struct WasmRuntime {
-    images: Images,
-    fleet: Arc<Fleet>,
+    pub(crate) images: Images,
+    pub(crate) fleet: Arc<Fleet>,
     /// Held while this lives: a second agent on the same directory would fight over its processes.
     _lock: File,
 }
@@ -245,6 +245,14 @@ impl Runtime for WasmRuntime {
                 other => Err(strange(&other)),
             }
         })
+    }
+
+    fn exec(&self) -> Option<&dyn Exec> {
+        Some(self)
+    }
+
+    fn attach<'a>(&'a self, id: &'a str, streams: Streams) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.attach_to(id, streams))
     }
 }
 

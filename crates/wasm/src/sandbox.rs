@@ -9,6 +9,7 @@ mod command;
 mod container;
 mod cpu;
 pub(crate) mod guest;
+mod input;
 mod listeners;
 mod log;
 mod memory;
@@ -17,11 +18,13 @@ mod network;
 mod options;
 mod outcome;
 mod outgoing;
+mod pipe;
 mod pods;
 mod probe;
 mod server;
 mod service;
 pub(crate) mod state;
+mod streams;
 mod ticker;
 
 use std::ffi::OsString;
@@ -94,13 +97,17 @@ fn run(arguments: &Arguments) -> io::Result<()> {
 async fn serve(listener: std::os::unix::net::UnixListener, arguments: &Arguments, cpus: usize) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = UnixListener::from_std(listener)?;
+    let clients = crate::process::bind_streams(&arguments.directory)?;
+    clients.set_nonblocking(true)?;
+    let clients = UnixListener::from_std(clients)?;
     let ticker = ticker::Ticker::start()?;
     let codes = code::Codes::new(ticker.clone());
     let pods = pods::Pods::new(codes, cpu::Cpus::new(cpus, ticker), arguments.directory.clone());
     let shutdown = CancellationToken::new();
     let count = pods.count();
     tokio::select! {
-        () = server::serve(listener, pods, shutdown) => {}
+        () = server::serve(listener, pods.clone(), shutdown) => {}
+        () = streams::serve(clients, pods) => {}
         () = idle(count, arguments.idle) => {}
     }
     Ok(())

@@ -1,17 +1,20 @@
-//! `nodes/proxy`, `pods/proxy`, `services/proxy`: plain HTTP passed on to what the name says.
+//! `nodes/proxy`, `pods/proxy`, `services/proxy`: HTTP passed on to what the name says, and connections that are upgraded from it.
 
-use http::header::{self, HeaderName};
-use http::{HeaderMap, Request, Response};
+mod rewrite;
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use sampan_api::request::Lister;
 use sampan_meta::{GroupResource, Status, object};
 use sampan_registry::Resource;
 use serde_json::Value;
 
-use super::{named, node_target};
+use super::{named, node_target, upgrade};
 use crate::body::Body;
 use crate::decode::RequestBody;
-use crate::node_client::Target;
+use crate::node_client::{Target, Tls};
 use crate::pipeline::Call;
+use rewrite::Place;
 
 /// Headers that speak of one connection and end with it (RFC 9110, 7.6.1), and those that are the caller's credentials.
 const NOT_PASSED: [HeaderName; 9] = [
@@ -26,30 +29,65 @@ const NOT_PASSED: [HeaderName; 9] = [
     HeaderName::from_static("keep-alive"),
 ];
 
-pub(super) async fn proxy(call: &Call, resource: &Resource, body: RequestBody) -> Result<Response<Body>, Status> {
-    if call.headers.contains_key(header::UPGRADE) {
-        return Err(super::not_offered(&resource.group_resource(), "proxy"));
+pub(super) async fn proxy(call: &mut Call, resource: &Resource, body: RequestBody) -> Result<Response<Body>, Status> {
+    let (prefix, bare) = prefix(&call.attributes.path, &call.remainder);
+    if bare && matches!(call.method, Method::GET | Method::HEAD) {
+        return Ok(into_directory(&call.attributes.path, &call.query.encoded()));
     }
     let target = target(call, resource).await?;
-    let path = if call.remainder.is_empty() { "/" } else { &call.remainder };
+    let path = encoded(if call.remainder.is_empty() { "/" } else { &call.remainder });
     let query = call.query.encoded();
-    let uri = if query.is_empty() { encoded(path) } else { format!("{}?{query}", encoded(path)) };
+    let uri = if query.is_empty() { path.clone() } else { format!("{path}?{query}") };
+    let place = Place { prefix, host: host(&call.headers) };
     let mut request = Request::builder().method(call.method.clone()).uri(uri);
     if let Some(headers) = request.headers_mut() {
         *headers = passed(&call.headers);
+        place.announce(headers, &path);
+        let upgrade = call.headers.get(header::UPGRADE).cloned();
+        headers.extend(upgrade.map(|protocol| (header::UPGRADE, protocol)));
+        if headers.contains_key(header::UPGRADE) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        }
     }
+    let upgrades = call.headers.contains_key(header::UPGRADE);
     let request = request.header(header::HOST, target.authority()).body(body).map_err(Status::internal)?;
-    let answer = call.server.nodes.send(&target, request).await.map_err(|error| {
-        Status::service_unavailable(format!(
-            "error trying to reach {} {}: {error}",
-            resource.names.singular, call.attributes.name
-        ))
-    })?;
+    let answer = if upgrades {
+        upgrade::pass_on(call, &target, request).await
+    } else {
+        call.server.nodes.send(&target, request).await
+    };
+    let answer =
+        answer.map_err(|error| Status::service_unavailable(format!("error trying to reach service: {error}")))?;
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(answer);
+    }
     let (mut head, body) = answer.into_parts();
     head.headers = passed(&head.headers);
+    place.redirect(&mut head.headers, &target.authority());
     head.version = http::Version::HTTP_11;
     head.extensions = http::Extensions::new();
     Ok(Response::from_parts(head, body))
+}
+
+/// The path up to and with `/proxy`, and whether nothing follows it, not even a slash.
+fn prefix(path: &str, remainder: &str) -> (String, bool) {
+    let parts = remainder.matches('/').count();
+    let cut = path.rmatch_indices('/').take(parts).last().map_or(path.len(), |(at, _)| at);
+    (path[..cut].to_owned(), remainder.is_empty())
+}
+
+/// Links of a page at `/proxy` would lead out of it, so clients are sent to `/proxy/` (upstream's `proxyRedirectsforRootPath`).
+fn into_directory(path: &str, query: &str) -> Response<Body> {
+    let location = if query.is_empty() { format!("{path}/") } else { format!("{path}/?{query}") };
+    let mut answer = crate::pipeline::bare(StatusCode::MOVED_PERMANENTLY);
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    answer
+}
+
+fn host(headers: &HeaderMap) -> String {
+    headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 fn passed(headers: &HeaderMap) -> HeaderMap {
@@ -97,7 +135,11 @@ fn node(call: &Call, address: &Address<'_>) -> Result<Target, Status> {
     let target = node_target(call, address.name)?;
     match address.port {
         "" => Ok(target),
-        port => Ok(Target { port: number(port)?, tls: address.tls || number(port)? == target.port, ..target }),
+        port => {
+            let port = number(port)?;
+            let tls = if port == target.port { Tls::Cluster } else { tls(address) };
+            Ok(Target { port, tls, ..target })
+        }
     }
 }
 
@@ -117,7 +159,7 @@ fn pod(pod: &Value, address: &Address<'_>) -> Result<Target, Status> {
                 .ok_or_else(|| Status::bad_request(format!("pod {} has no port named {text:?}", address.name)))?,
         },
     };
-    Ok(Target { host: host.to_owned(), port: in_range(port)?, tls: address.tls })
+    Ok(Target { host: host.to_owned(), port: in_range(port)?, tls: tls(address) })
 }
 
 /// One of the ready endpoints, by chance.
@@ -127,7 +169,7 @@ fn service(call: &Call, service: &Value, address: &Address<'_>) -> Result<Target
     let mut targets = Vec::new();
     for slice in Lister::list(&*call.server.registry, &slices, Some(object::namespace(service))) {
         if object::label(&slice, "kubernetes.io/service-name") == Some(address.name) {
-            targets.extend(ready(&slice, &port_name, address.tls));
+            targets.extend(ready(&slice, &port_name, tls(address)));
         }
     }
     if targets.is_empty() {
@@ -152,7 +194,7 @@ fn service_port(service: &Value, address: &Address<'_>) -> Result<String, Status
     }
 }
 
-fn ready(slice: &Value, port_name: &str, tls: bool) -> Vec<Target> {
+fn ready(slice: &Value, port_name: &str, tls: Tls) -> Vec<Target> {
     let ports = object::list_at(slice, "/ports");
     let port = ports.iter().find(|port| object::str_at(port, "/name").unwrap_or_default() == port_name);
     let Some(port) = port.and_then(|port| object::i64_at(port, "/port")).and_then(|port| in_range(port).ok()) else {
@@ -162,6 +204,10 @@ fn ready(slice: &Value, port_name: &str, tls: bool) -> Vec<Target> {
     let ready = endpoints.filter(|endpoint| object::bool_at(endpoint, "/conditions/ready").unwrap_or(true));
     let hosts = ready.filter_map(|endpoint| object::str_at(endpoint, "/addresses/0"));
     hosts.map(|host| Target { host: host.to_owned(), port, tls }).collect()
+}
+
+fn tls(address: &Address<'_>) -> Tls {
+    if address.tls { Tls::Unverified } else { Tls::None }
 }
 
 fn number(port: &str) -> Result<u16, Status> {
@@ -183,6 +229,14 @@ mod tests {
         assert_eq!(address("a:http").unwrap(), Address { tls: false, name: "a", port: "http" });
         assert_eq!(address("https:a:443").unwrap(), Address { tls: true, name: "a", port: "443" });
         assert_eq!(address("ftp:a:21").unwrap_err().code, 400);
+    }
+
+    #[test]
+    fn the_prefix_ends_where_the_peer_s_path_begins() {
+        let of = |path: &str, remainder: &str| prefix(path, remainder);
+        assert_eq!(of("/api/v1/nodes/n/proxy/a/b", "/a/b"), ("/api/v1/nodes/n/proxy".to_owned(), false));
+        assert_eq!(of("/api/v1/nodes/n/proxy/", "/"), ("/api/v1/nodes/n/proxy".to_owned(), false));
+        assert_eq!(of("/api/v1/nodes/n/proxy", ""), ("/api/v1/nodes/n/proxy".to_owned(), true));
     }
 
     #[test]
@@ -208,8 +262,8 @@ mod tests {
                 {"addresses": ["fd00::3"]},
             ],
         });
-        let hosts: Vec<String> = ready(&slice, "web", false).iter().map(Target::authority).collect();
+        let hosts: Vec<String> = ready(&slice, "web", Tls::None).iter().map(Target::authority).collect();
         assert_eq!(hosts, ["10.0.0.1:8080", "[fd00::3]:8080"]);
-        assert!(ready(&slice, "other", false).is_empty());
+        assert!(ready(&slice, "other", Tls::None).is_empty());
     }
 }

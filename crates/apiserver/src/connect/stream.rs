@@ -45,9 +45,9 @@ pub(super) async fn stream(call: &mut Call, resource: &Resource) -> Result<Respo
     }
     let target = node_target(call, node)?;
     let request = request(&call.method, &path, &call.headers, &target.authority())?;
-    upgrade::pass_on(call, &target, request).await.map_err(|error| {
-        Status::internal(format!("error dialing backend: node {node} cannot be reached: {error}"))
-    })
+    upgrade::pass_on(call, &target, request)
+        .await
+        .map_err(|error| Status::internal(format!("error dialing backend: node {node} cannot be reached: {error}")))
 }
 
 /// A websocket begins with a GET; whoever may only read must not get into a pod that way (upstream's gate

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sampan_api::k8s::api::core::v1::{Container, Pod};
 use sampan_runtime::{
-    ContainerConfig, ContainerPort, Error, Interactive, Isolation, LogConfig, Mount, NetworkAttachment, Resources, SandboxConfig,
+    ContainerConfig, ContainerPort, Error, Interactive, Isolation, LogConfig, Mount, NetworkAttachment, Resources,
+    SandboxConfig,
 };
 
 use super::state::{ReadyImage, Run, RunPhase};

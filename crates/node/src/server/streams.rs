@@ -51,7 +51,8 @@ pub(super) async fn exec(
     Query(query): Parameters,
     request: Request,
 ) -> Response {
-    let command: Vec<String> = query.iter().filter(|(name, _)| name == "command").map(|(_, word)| word.clone()).collect();
+    let command: Vec<String> =
+        query.iter().filter(|(name, _)| name == "command").map(|(_, word)| word.clone()).collect();
     if command.is_empty() {
         return refusal(StatusCode::BAD_REQUEST, "you must specify at least 1 word of command");
     }
@@ -199,7 +200,12 @@ fn view(server: &Server, namespace: &str, pod: &str) -> Result<Arc<View>, Respon
 }
 
 /// Where a running container runs.
-fn running(server: &Server, namespace: &str, pod: &str, container: &str) -> Result<(Arc<dyn Runtime>, String), Response> {
+fn running(
+    server: &Server,
+    namespace: &str,
+    pod: &str,
+    container: &str,
+) -> Result<(Arc<dyn Runtime>, String), Response> {
     let view = view(server, namespace, pod)?;
     let (runtime, id) = view.runs.get(container).and_then(|runs| runs.running.clone()).ok_or_else(|| {
         // In the kubelet's words, and with its code.
@@ -234,7 +240,12 @@ async fn dial(server: &Server, view: &View) -> Result<Dial, Response> {
     }))
 }
 
-async fn connect(runtime: &dyn Runtime, sandbox: &str, address: IpAddr, port: u16) -> Result<Box<dyn Connection>, String> {
+async fn connect(
+    runtime: &dyn Runtime,
+    sandbox: &str,
+    address: IpAddr,
+    port: u16,
+) -> Result<Box<dyn Connection>, String> {
     if let Some(connection) = runtime.connect(sandbox, port).await.map_err(|error| error.to_string())? {
         return Ok(connection);
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures::future::BoxFuture;
 
 use super::*;
-use crate::conformance::{Guest, Guests, Subject};
+use crate::conformance::{Commands, Guest, Guests, Subject};
 
 #[allow(clippy::disallowed_methods)] // A test may look at the wall.
 fn wall_clock() -> Now {
@@ -63,6 +63,15 @@ impl Guests for FakeGuests {
 
     fn echoes(&self) -> Option<Guest> {
         Some(self.guest("echoes", Program { echoes: true, ..Program::exits(0, Duration::ZERO) }))
+    }
+
+    fn commands(&self) -> Option<Commands> {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect();
+        Some(Commands { cat: words("cat"), fails: words("exit 3"), fails_with: 3 })
+    }
+
+    fn reads(&self) -> Option<Guest> {
+        Some(self.guest("reads", Program::sleeps()))
     }
 
     fn broken(&self) -> Option<Guest> {

@@ -153,7 +153,7 @@ impl Drop for Incoming<'_> {
 }
 
 /// `sha256:…` of some bytes.
-pub(super) fn digest_of(bytes: &[u8]) -> String {
+pub(crate) fn digest_of(bytes: &[u8]) -> String {
     format_digest(Sha256::new_with_prefix(bytes))
 }
 

@@ -1,10 +1,11 @@
 //! One container: what it was made of, what it shares among its instances, and its state.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sampan_runtime::{ContainerState, ContainerStats, ContainerStatus, Exit, SandboxConfig};
+use tokio::io::DuplexStream;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
@@ -12,10 +13,12 @@ use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 use super::code::Code;
 use super::cpu::Share;
 use super::guest::Guest;
-use super::log::{Log, LogStream, Stream};
+use super::input::Input;
+use super::log::{Log, Output, Sink, Stream};
 use super::memory::{Budget, Memory};
 use super::mounts::Preopen;
 use super::network::PodAddress;
+use super::pipe::Pipe;
 use super::{clock, options::Options};
 use crate::artifact::Entry;
 use crate::protocol::{Create, Failure};
@@ -36,6 +39,9 @@ pub(crate) struct Container {
     args: Vec<String>,
     env: Vec<(String, String)>,
     preopens: Vec<Preopen>,
+    /// What its guest reads, and the end for clients while none has it; without, its input is at its end from the beginning.
+    input: Option<Input>,
+    stdin: Mutex<Option<DuplexStream>>,
     state: Mutex<ContainerState>,
     ended: Notify,
     directory: PathBuf,
@@ -57,6 +63,9 @@ impl Container {
         let pod = PodAddress::new(network).map_err(Failure::Invalid)?;
         let preopens =
             super::mounts::prepare(&config.mounts, &directory).map_err(|message| invalid(&config.name, &message))?;
+        let interactive = &config.interactive;
+        let asked = interactive.stdin && !create.artifact.entry.serves();
+        let (input, stdin) = asked.then(|| Input::new(interactive.tty)).unzip();
         Ok(Container {
             code,
             pod,
@@ -70,6 +79,8 @@ impl Container {
             args: arguments(&create),
             env: environment(sandbox, &config.env),
             preopens,
+            input,
+            stdin: Mutex::new(stdin),
             state: Mutex::new(ContainerState::Created),
             ended: Notify::new(),
             directory,
@@ -79,15 +90,38 @@ impl Container {
 
     /// A fresh instance's data. Fails when a mount has gone.
     pub(crate) fn guest(&self) -> wasmtime::Result<Guest> {
-        let make = if self.create.artifact.entry == Entry::Command1 { Guest::module } else { Guest::component };
-        Ok(make(self.wasi()?, self.pod, Memory::new(self.budget.clone())))
+        let tty = self.create.config.interactive.tty;
+        let mut wasi = self.wasi(&self.args, self.log.clone(), tty)?;
+        if let Some(input) = &self.input {
+            wasi.stdin(input.clone());
+        }
+        Ok(self.guest_of(self.create.artifact.entry, wasi))
     }
 
-    fn wasi(&self) -> wasmtime::Result<WasiCtxBuilder> {
+    /// The data of a command that runs beside the container: what it prints goes into the pipe.
+    pub(crate) fn command(
+        &self,
+        entry: Entry,
+        args: &[String],
+        input: &Input,
+        pipe: &Arc<Pipe>,
+        terminal: bool,
+    ) -> wasmtime::Result<Guest> {
+        let mut wasi = self.wasi(args, pipe.clone(), terminal)?;
+        wasi.stdin(input.clone());
+        Ok(self.guest_of(entry, wasi))
+    }
+
+    fn guest_of(&self, entry: Entry, wasi: WasiCtxBuilder) -> Guest {
+        let make = if entry == Entry::Command1 { Guest::module } else { Guest::component };
+        make(wasi, self.pod, Memory::new(self.budget.clone()))
+    }
+
+    fn wasi(&self, args: &[String], sink: Arc<dyn Sink>, terminal: bool) -> wasmtime::Result<WasiCtxBuilder> {
         let mut wasi = WasiCtxBuilder::new();
-        wasi.args(&self.args).envs(&self.env);
-        wasi.stdout(LogStream::new(self.log.clone(), Stream::Stdout));
-        wasi.stderr(LogStream::new(self.log.clone(), Stream::Stderr));
+        wasi.args(args).envs(&self.env);
+        wasi.stdout(Output::new(sink.clone(), Stream::Stdout, terminal));
+        wasi.stderr(Output::new(sink, Stream::Stderr, terminal));
         if !self.create.config.working_dir.is_empty() {
             wasi.initial_cwd(&self.create.config.working_dir);
         }
@@ -162,6 +196,43 @@ impl Container {
             }
             ended.await;
         }
+    }
+
+    /// Returns once it does not run or is to end at once.
+    pub(crate) async fn over(&self) {
+        tokio::select! {
+            biased;
+            () = self.killed.cancelled() => {}
+            () = self.wait() => {}
+        }
+    }
+
+    /// The end of its standard input that a client fills; `None` when it has none or another client has it.
+    pub(crate) fn take_stdin(&self) -> Option<DuplexStream> {
+        self.stdin.lock().take()
+    }
+
+    /// For the next client.
+    pub(crate) fn return_stdin(&self, stdin: Option<DuplexStream>) {
+        if stdin.is_some() {
+            *self.stdin.lock() = stdin;
+        }
+    }
+
+    /// The innermost mount an absolute path lies in: its directory on the node, and the rest of the path.
+    pub(crate) fn mounted(&self, path: &Path) -> Option<(PathBuf, PathBuf)> {
+        let inside =
+            self.preopens.iter().filter_map(|preopen| Some((preopen, path.strip_prefix(&preopen.target).ok()?)));
+        let (preopen, rest) = inside.min_by_key(|(_, rest)| rest.as_os_str().len())?;
+        Some((preopen.source.clone(), rest.to_owned()))
+    }
+
+    /// A line about it for `ps`.
+    pub(crate) fn line(&self) -> String {
+        let (config, ContainerStats { cpu_usage, memory_bytes }) = (&self.create.config, self.stats());
+        let state = if self.running() { "running" } else { "ended" };
+        let (seconds, kilobytes) = (cpu_usage.as_secs_f64(), memory_bytes / 1024);
+        format!("{:<20} {state:<8} {seconds:>9.2}s {kilobytes:>8}K {}", config.name, self.args.join(" "))
     }
 
     /// Removes its own files, not its log.

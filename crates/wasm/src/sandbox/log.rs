@@ -7,17 +7,19 @@ mod file;
 mod format;
 mod stream;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 use sampan_runtime::LogConfig;
 
 pub(crate) use format::Stream;
-pub(crate) use stream::LogStream;
+pub(crate) use stream::{Output, Sink};
 
 use file::RotatingFile;
 use format::Lines;
+
+use super::pipe::Pipe;
 
 /// Formatted bytes that may wait for the disk.
 const PENDING: usize = 256 << 10;
@@ -34,6 +36,8 @@ struct State {
     file: Option<RotatingFile>,
     dropped: u64,
     waiting: Vec<Waker>,
+    /// Clients that see what is printed as it is.
+    watchers: Vec<Weak<Pipe>>,
 }
 
 impl Log {
@@ -44,16 +48,23 @@ impl Log {
             file: Some(RotatingFile::new(config)),
             dropped: 0,
             waiting: Vec::new(),
+            watchers: Vec::new(),
         };
         Arc::new(Log { state: Mutex::new(state) })
     }
 
-    /// Takes what a guest wrote. Callers ask [`Log::poll_room`] first; the little that comes without is taken as well.
+    /// Takes what a guest wrote. Callers ask [`Sink::poll_room`] first; the little that comes without is taken as well.
     pub(crate) fn write(self: &Arc<Self>, stream: Stream, bytes: &[u8]) {
         let mut state = self.state.lock();
-        let State { lines, pending, .. } = &mut *state;
+        let State { lines, pending, watchers, .. } = &mut *state;
         lines.add(stream, bytes, super::clock::now, pending);
+        watchers.retain(|watcher| watcher.upgrade().inspect(|pipe| pipe.offer(stream, bytes)).is_some());
         self.start_writing(&mut state);
+    }
+
+    /// Shows a client what is printed from now on, for as long as it holds the pipe.
+    pub(crate) fn watch(&self, pipe: &Arc<Pipe>) {
+        self.state.lock().watchers.push(Arc::downgrade(pipe));
     }
 
     /// A line of the runtime's own, on the container's stderr: why a request failed, for example.
@@ -62,21 +73,6 @@ impl Log {
         let State { lines, pending, .. } = &mut *state;
         lines.note(text, super::clock::now, pending);
         self.start_writing(&mut state);
-    }
-
-    /// Ready when there is room for another piece.
-    pub(crate) fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
-        let mut state = self.state.lock();
-        if state.has_room() {
-            return Poll::Ready(());
-        }
-        state.waiting.push(context.waker().clone());
-        Poll::Pending
-    }
-
-    /// Whether there is room now.
-    pub(crate) fn has_room(&self) -> bool {
-        self.state.lock().has_room()
     }
 
     /// Ends unfinished lines and waits until all is written or dropped.
@@ -134,6 +130,25 @@ impl Log {
             return None;
         }
         Some((std::mem::take(&mut state.pending), state.dropped))
+    }
+}
+
+impl Sink for Log {
+    fn take(self: Arc<Self>, stream: Stream, bytes: &[u8]) {
+        self.write(stream, bytes);
+    }
+
+    fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.has_room() {
+            return Poll::Ready(());
+        }
+        state.waiting.push(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn has_room(&self) -> bool {
+        self.state.lock().has_room()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The pods of this process and what is done to them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use sampan_runtime::{ContainerStats, ContainerStatus, ProbeKind, SandboxConfig};
 use tokio::sync::watch;
 
-use super::code::Codes;
+use super::code::{Code, Codes};
 use super::container::{Container, Parts};
 use super::cpu::Cpus;
 use super::listeners::Listeners;
@@ -185,6 +185,28 @@ impl Pods {
 
     pub(crate) fn stats(&self, id: &str) -> Result<ContainerStats> {
         Ok(self.find(id)?.stats())
+    }
+
+    /// A container that runs.
+    pub(crate) fn running(&self, id: &str) -> Result<Arc<Container>> {
+        let container = self.find(id)?;
+        if container.running() {
+            return Ok(container);
+        }
+        Err(Failure::Invalid(format!("container {} does not run", container.create.config.name)))
+    }
+
+    /// What `ps` shows of a pod, line by line.
+    pub(crate) fn processes(&self, sandbox: &str) -> Vec<String> {
+        let head = format!("{:<20} {:<8} {:>10} {:>9} {}", "CONTAINER", "STATE", "CPU", "MEMORY", "COMMAND");
+        let pods = self.pods.lock();
+        let containers = pods.get(sandbox).into_iter().flat_map(|pod| pod.containers.values());
+        std::iter::once(head).chain(containers.map(|container| container.line())).collect()
+    }
+
+    /// Compiled code by its place.
+    pub(crate) fn code(&self, path: &Path) -> Arc<Code> {
+        self.codes.get(path)
     }
 
     fn find(&self, id: &str) -> Result<Arc<Container>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use sampan_runtime::Runtime;
-use sampan_runtime::conformance::{Guest, Guests, Subject};
+use sampan_runtime::conformance::{Commands, Guest, Guests, Subject};
 use sampan_wasm::{Config, WasmRuntime};
 
 use crate::registry::Registry;
@@ -49,6 +49,14 @@ impl Guests for WasmGuests {
     }
     fn echoes(&self) -> Option<Guest> {
         Some(self.image("echoes", guests::echoes()))
+    }
+    fn commands(&self) -> Option<Commands> {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        Some(Commands { cat: words(&["cat"]), fails: words(&["sh", "-c", "exit 3"]), fails_with: 3 })
+    }
+    fn reads(&self) -> Option<Guest> {
+        let toolbox = include_bytes!("../../../../samples/toolbox/toolbox.wasm");
+        Some(Guest { command: vec!["cat".to_owned()], ..self.image("toolbox", toolbox.to_vec()) })
     }
     fn broken(&self) -> Option<Guest> {
         let whole = service_guest::component();

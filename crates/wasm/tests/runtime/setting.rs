@@ -109,6 +109,7 @@ impl Setting {
             resources: Resources::default(),
             security: Default::default(),
             log: LogConfig { path: self.directory.path().join(format!("{id}.log")), max_bytes: 1 << 20, max_files: 2 },
+            interactive: Default::default(),
         }
     }
 

@@ -135,12 +135,20 @@ async fn a_sleeping_hook_takes_its_part_of_the_grace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_exec_probe_on_a_runtime_without_commands_says_so() {
+async fn an_exec_probe_goes_by_the_exit_code_of_its_command() {
     let bed = Bed::started().await;
-    let mut spec = one("r.test/sleeps:1");
-    spec["containers"][0]["readinessProbe"] = json!({"exec": {"command": ["true"]}});
-    bed.create("web", spec);
-    let event = bed.until_event("web", "Unhealthy").await;
+    let probed = |command: &[&str]| {
+        let mut spec = one("r.test/sleeps:1");
+        spec["containers"][0]["readinessProbe"] = json!({"exec": {"command": command}});
+        spec
+    };
+    bed.create("fine", probed(&["exit", "0"]));
+    bed.until_ready("fine").await;
+    bed.create("bad", probed(&["exit", "1"]));
+    let event = bed.until_event("bad", "Unhealthy").await;
+    assert_eq!(event["message"], "Readiness probe failed: ");
+    bed.create("absent", probed(&["true"]));
+    let event = bed.until_event("absent", "Unhealthy").await;
     let message = event["message"].as_str().expect("a message");
-    assert!(message.contains("runtime wasm runs no commands inside containers"), "{message}");
+    assert!(message.contains("executable file not found in $PATH"), "{message}");
 }

@@ -35,7 +35,13 @@ where
     let (frames, queue) = mpsc::channel(FRAMES);
     let listening = listen(Reader::new(from), Input { stdin, sizes, read: Sizes::default() }, frames.clone());
     let working = async {
-        let first = if wanted.stdout { STDOUT } else if wanted.stderr { STDERR } else { ERROR };
+        let first = if wanted.stdout {
+            STDOUT
+        } else if wanted.stderr {
+            STDERR
+        } else {
+            ERROR
+        };
         // Upstream's way of saying that it begins.
         let _gone = frames.send(websocket::binary(&[&[first]])).await;
         let forward = async {

@@ -25,7 +25,8 @@ pub(super) struct Wanted {
 impl Wanted {
     /// From a query, in the kubelet's words. At a terminal there is no second output.
     pub(super) fn of(query: &[(String, String)]) -> Result<Self, String> {
-        let is_set = |name: &str| query.iter().any(|(key, value)| key == name && matches!(value.as_str(), "1" | "true"));
+        let is_set =
+            |name: &str| query.iter().any(|(key, value)| key == name && matches!(value.as_str(), "1" | "true"));
         let tty = is_set("tty");
         let wanted = Self { stdin: is_set("input"), stdout: is_set("output"), stderr: is_set("error") && !tty, tty };
         if !(wanted.stdin || wanted.stdout || wanted.stderr) {

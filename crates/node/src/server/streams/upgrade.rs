@@ -53,7 +53,12 @@ pub(super) fn agree(
     let carrier = match value(headers, header::UPGRADE.as_str()).to_ascii_lowercase().as_str() {
         "websocket" => Carrier::WebSocket,
         "spdy/3.1" => Carrier::Spdy,
-        _ => return Err(refusal(StatusCode::BAD_REQUEST, "you must specify at least 1 of an upgrade to websocket or SPDY/3.1")),
+        _ => {
+            return Err(refusal(
+                StatusCode::BAD_REQUEST,
+                "you must specify at least 1 of an upgrade to websocket or SPDY/3.1",
+            ));
+        }
     };
     let (offered, known) = match carrier {
         Carrier::WebSocket => (values(headers, header::SEC_WEBSOCKET_PROTOCOL.as_str()), websocket),
@@ -77,7 +82,8 @@ pub(super) fn agree(
     };
     let answer = answer.body(Body::empty()).expect("the headers are ones");
     let pending = request.extensions_mut().remove::<OnUpgrade>();
-    let pending = pending.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "this connection cannot be upgraded; use HTTP/1.1"))?;
+    let pending =
+        pending.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "this connection cannot be upgraded; use HTTP/1.1"))?;
     Ok(Agreed { carrier, protocol, pending, answer })
 }
 
@@ -144,7 +150,11 @@ impl Activity {
 }
 
 impl AsyncRead for Transport {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
         if read.is_ready() {
             self.activity.happened();

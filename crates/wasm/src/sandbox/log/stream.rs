@@ -1,4 +1,4 @@
-//! A log as a guest's stdout or stderr, for WASI 0.2 and 0.3.
+//! A guest's stdout and stderr, for WASI 0.2 and 0.3, wherever they go.
 
 use std::io;
 use std::pin::Pin;
@@ -10,31 +10,44 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use super::{Log, Stream};
+use super::Stream;
 
 /// What a guest may write at once. Small, because single bytes that are lines grow a lot when formatted.
 const PIECE: usize = 4 << 10;
 
-/// One of a container's two output streams.
+/// Where a guest's output goes.
+pub(crate) trait Sink: Send + Sync + 'static {
+    /// Takes what was written.
+    fn take(self: Arc<Self>, stream: Stream, bytes: &[u8]);
+
+    /// Ready when there is room for another piece.
+    fn poll_room(&self, context: &Context<'_>) -> Poll<()>;
+
+    /// Whether there is room now.
+    fn has_room(&self) -> bool;
+}
+
+/// One of a guest's two output streams.
 #[derive(Clone)]
-pub(crate) struct LogStream {
-    log: Arc<Log>,
+pub(crate) struct Output {
+    sink: Arc<dyn Sink>,
     stream: Stream,
+    terminal: bool,
 }
 
-impl LogStream {
-    pub(crate) fn new(log: Arc<Log>, stream: Stream) -> Self {
-        LogStream { log, stream }
+impl Output {
+    pub(crate) fn new(sink: Arc<dyn Sink>, stream: Stream, terminal: bool) -> Self {
+        Output { sink, stream, terminal }
     }
 }
 
-impl IsTerminal for LogStream {
+impl IsTerminal for Output {
     fn is_terminal(&self) -> bool {
-        false
+        self.terminal
     }
 }
 
-impl StdoutStream for LogStream {
+impl StdoutStream for Output {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
@@ -44,9 +57,9 @@ impl StdoutStream for LogStream {
     }
 }
 
-impl OutputStream for LogStream {
+impl OutputStream for Output {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.log.write(self.stream, &bytes);
+        self.sink.clone().take(self.stream, &bytes);
         Ok(())
     }
 
@@ -55,26 +68,26 @@ impl OutputStream for LogStream {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(if self.log.has_room() { PIECE } else { 0 })
+        Ok(if self.sink.has_room() { PIECE } else { 0 })
     }
 }
 
-impl Pollable for LogStream {
+impl Pollable for Output {
     // Written out, not `async`: the trait is made by the async-trait macro.
     fn ready<'a, 'b>(&'a mut self) -> Pin<Box<dyn Future<Output = ()> + Send + 'b>>
     where
         'a: 'b,
         Self: 'b,
     {
-        Box::pin(std::future::poll_fn(|context| self.log.poll_room(context)))
+        Box::pin(std::future::poll_fn(|context| self.sink.poll_room(context)))
     }
 }
 
-impl AsyncWrite for LogStream {
+impl AsyncWrite for Output {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        std::task::ready!(self.log.poll_room(context));
+        std::task::ready!(self.sink.poll_room(context));
         let piece = &bytes[..bytes.len().min(PIECE)];
-        self.log.write(self.stream, piece);
+        self.sink.clone().take(self.stream, piece);
         Poll::Ready(Ok(piece.len()))
     }
 

@@ -14,8 +14,7 @@ use super::frame::bad;
 /// Names and values the dictionary of SPDY/3 (draft 3.1, 2.6.10.1) begins with, each after its length.
 const WORDS: &str = "options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges age allow authorization cache-control connection content-base content-encoding content-language content-length content-location content-md5 content-range content-type date etag expect expires from host if-match if-modified-since if-none-match if-range if-unmodified-since last-modified location max-forwards pragma proxy-authenticate proxy-authorization range referer retry-after server te trailer transfer-encoding upgrade user-agent vary via warning www-authenticate method get status";
 /// And the rest of those, which hold blanks or come after one that does.
-const MORE_WORDS: [&str; 8] =
-    ["200 OK", "version", "HTTP/1.1", "url", "public", "set-cookie", "keep-alive", "origin"];
+const MORE_WORDS: [&str; 8] = ["200 OK", "version", "HTTP/1.1", "url", "public", "set-cookie", "keep-alive", "origin"];
 /// What follows them.
 const TEXT: &str = "\
     100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505203 Non-Authoritative Information\
