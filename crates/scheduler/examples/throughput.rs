@@ -122,7 +122,7 @@ impl Row {
 fn unschedulable(nodes: usize) -> Result<(), Box<dyn std::error::Error>> {
     let (mut cluster, profile, mut cursor) = (cluster(nodes)?, Profile::new("default-scheduler"), Cursor::default());
     let huge =
-        numbered(&pod("huge", json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": "3900m"}}}]})), 0)?;
+        numbered(&pod("huge", json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": "3950m"}}}]})), 0)?;
     for number in 0..nodes {
         decide(&mut cluster, numbered(&pod("plain", json!({})), number)?, &profile, &mut cursor);
         cluster.place(numbered(&pod("filler", json!({})), number)?, &format!("node-{number}"));

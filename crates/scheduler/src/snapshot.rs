@@ -6,6 +6,7 @@ mod counters;
 mod node;
 mod terms;
 mod topology;
+mod upkeep;
 mod workloads;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,11 +19,11 @@ use crate::pod::{NodeChoice, Spread, spread_counts};
 use crate::preempt::Budgets;
 use crate::selector::Labels;
 use crate::storage::Storage;
-use crate::taints::repels;
 use choices::Choices;
-use counters::{Counters, Site};
+use counters::Counters;
 use terms::OwnedTerms;
 use topology::Topology;
+use upkeep::{labels_of, site};
 
 pub use counters::{Count, Counter, NodeScope};
 pub use node::NodeState;
@@ -281,71 +282,6 @@ impl Snapshot {
         self.counters = Counters::default();
     }
 
-    fn column(&mut self, key: &str) -> usize {
-        let nodes = self.nodes.iter().filter(|state| state.node.is_some());
-        self.topology.column_or_new(key, nodes.map(|state| (state.slot, state.labels())))
-    }
-
-    fn count(&mut self, pod: &PodRequest, slot: usize) {
-        let affinity = &pod.affinity;
-        let preferred = affinity.preferred.iter().map(|weighted| &weighted.term);
-        for term in affinity.forbidden.iter().chain(&affinity.required).chain(preferred) {
-            self.column(&term.topology_key);
-        }
-        self.terms.add(pod, slot, &self.topology);
-        let labels = labels_of(&self.namespaces, &pod.name.namespace);
-        self.counters.add(pod, labels, (slot, 1), &self.topology);
-    }
-
-    fn uncount(&mut self, pod: &PodRequest, slot: usize) {
-        self.terms.remove(pod, slot, &self.topology);
-        let labels = labels_of(&self.namespaces, &pod.name.namespace);
-        self.counters.add(pod, labels, (slot, -1), &self.topology);
-    }
-
-    /// A node has new labels: it and its pods count at its new place.
-    fn enter(&mut self, slot: usize) {
-        self.order = OnceLock::new();
-        self.topology.enter(slot, self.nodes[slot].labels());
-        self.counters.enter(&site(&self.nodes[slot]), &self.topology);
-        self.choices.enter(&site(&self.nodes[slot]));
-        let pods: Vec<_> = self.nodes[slot].pods().cloned().collect();
-        pods.iter().for_each(|pod| self.count(pod, slot));
-    }
-
-    fn leave(&mut self, slot: usize) {
-        if self.nodes[slot].node.is_none() {
-            return;
-        }
-        self.order = OnceLock::new();
-        let pods: Vec<_> = self.nodes[slot].pods().cloned().collect();
-        pods.iter().for_each(|pod| self.uncount(pod, slot));
-        self.counters.leave(slot, &self.topology);
-        self.topology.leave(slot, self.nodes[slot].labels());
-    }
-
-    fn count_traits(&mut self, slot: usize, comes: bool) {
-        let state = &self.nodes[slot];
-        if state.node.is_none() {
-            return;
-        }
-        let change = |count: &mut usize, has: bool| match (has, comes) {
-            (true, true) => *count += 1,
-            (true, false) => *count -= 1,
-            (false, _) => {}
-        };
-        change(&mut self.traits.repelling, state.taints().iter().any(repels));
-        change(&mut self.traits.discouraging, state.taints().iter().any(|taint| taint.effect == "PreferNoSchedule"));
-        change(&mut self.traits.cordoned, state.unschedulable());
-        for name in state.images.keys() {
-            let nodes = self.images.entry(name.clone()).or_default();
-            change(nodes, true);
-            if *nodes == 0 {
-                self.images.remove(name);
-            }
-        }
-    }
-
     fn slot(&mut self, name: &str) -> usize {
         if let Some(slot) = self.slots.get(name) {
             return *slot;
@@ -366,15 +302,6 @@ impl Snapshot {
             self.vacant.push(slot);
         }
     }
-}
-
-fn site(state: &NodeState) -> Site<'_> {
-    Site { slot: state.slot, name: &state.name, labels: state.labels(), taints: state.taints() }
-}
-
-fn labels_of<'a>(namespaces: &'a HashMap<String, Labels>, name: &str) -> &'a Labels {
-    static NONE: Labels = Labels::new();
-    namespaces.get(name).unwrap_or(&NONE)
 }
 
 fn taints(node: &Node) -> &[Taint] {

@@ -4,83 +4,73 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use sampan_api::k8s::api::core::v1::{Node, PersistentVolumeClaim, Pod};
+use sampan_api::k8s::api::apps::v1::{ReplicaSet, StatefulSet};
+use sampan_api::k8s::api::core::v1::{
+    Namespace, Node, PersistentVolumeClaim, Pod, ReplicationController, Service,
+};
+use sampan_api::k8s::api::policy::v1::PodDisruptionBudget;
 use sampan_client::{Change, Resource};
 use sampan_meta::NamespacedName;
 
 use super::feeds::News;
 use super::{Scheduler, profile_of, wake};
 use crate::preempt::Budget;
-use crate::selector::{Labels, Selector};
+use crate::selector::Selector;
 use crate::{Event, NodeChange, PodRequest};
 
 impl Scheduler {
     pub(super) fn observe(&mut self, news: News) {
+        let storage = &mut self.snapshot.storage;
         match news {
-            News::Pod(change) => self.pod_changed(&change),
-            News::Node(change) => self.node_changed(&change),
-            News::Done(outcome) => self.done(outcome),
-            News::Namespace(change) => self.namespace_changed(name_of(&change).name, change.new.is_some(), || {
-                change.object().metadata.labels.clone().unwrap_or_default()
-            }),
-            News::Service(change) => {
-                let (name, workloads) = (name_of(&change), &mut self.snapshot.workloads);
-                match &change.new {
-                    Some(service) => {
-                        let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
-                        workloads.set_service(&name, selector);
-                    }
-                    None => workloads.remove_service(&name),
-                }
+            News::Pod(change) => return self.pod_changed(&change),
+            News::Node(change) => return self.node_changed(&change),
+            News::Namespace(change) => return self.namespace_changed(&change),
+            News::Claim(change) => return self.claim_changed(&change),
+            News::Done(outcome) => return self.done(outcome),
+            News::Service(change) => return self.service_changed(&change),
+            News::ReplicationController(change) => return self.owner_changed("ReplicationController", &change, of_replication_controller),
+            News::ReplicaSet(change) => return self.owner_changed("ReplicaSet", &change, of_replica_set),
+            News::StatefulSet(change) => return self.owner_changed("StatefulSet", &change, of_stateful_set),
+            News::Budget(change) => return self.budget_changed(&change),
+            News::Volume(change) => note(&mut storage.volumes, name_of(&change).name, change.new),
+            News::Class(change) => note(&mut storage.classes, name_of(&change).name, change.new),
+            News::CsiNode(change) => note(&mut storage.csi_nodes, name_of(&change).name, change.new),
+            News::Driver(change) => note(&mut storage.drivers, name_of(&change).name, change.new),
+            News::Capacity(change) => note(&mut storage.capacities, name_of(&change), change.new),
+        }
+        wake(&mut self.queue, &self.profiles, &Event::Storage);
+    }
+
+    fn service_changed(&mut self, change: &Change<Service>) {
+        let (name, workloads) = (name_of(change), &mut self.snapshot.workloads);
+        match &change.new {
+            Some(service) => {
+                let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+                workloads.set_service(&name, selector);
             }
-            News::ReplicationController(change) => {
-                let selector = |spec: &sampan_api::k8s::api::core::v1::ReplicationControllerSpec| {
-                    Selector::having(spec.selector.as_ref().unwrap_or(&Labels::new()))
-                };
-                let new = change.new.as_ref().map(|owner| owner.spec.as_ref().map_or_else(Selector::nothing, selector));
-                self.owner_changed("ReplicationController", name_of(&change), new);
-            }
-            News::ReplicaSet(change) => {
-                let selector = |owner: &Arc<sampan_api::k8s::api::apps::v1::ReplicaSet>| {
-                    Selector::new(owner.spec.as_ref().map(|spec| &spec.selector))
-                };
-                self.owner_changed("ReplicaSet", name_of(&change), change.new.as_ref().map(selector));
-            }
-            News::StatefulSet(change) => {
-                let selector = |owner: &Arc<sampan_api::k8s::api::apps::v1::StatefulSet>| {
-                    Selector::new(owner.spec.as_ref().map(|spec| &spec.selector))
-                };
-                self.owner_changed("StatefulSet", name_of(&change), change.new.as_ref().map(selector));
-            }
-            News::Claim(change) => self.claim_changed(&change),
-            News::Volume(change) => {
-                let storage = &mut self.snapshot.storage;
-                note(&mut storage.volumes, name_of(&change).name, change.new);
-                self.storage_changed();
-            }
-            News::Class(change) => {
-                note(&mut self.snapshot.storage.classes, name_of(&change).name, change.new);
-                self.storage_changed();
-            }
-            News::CsiNode(change) => {
-                note(&mut self.snapshot.storage.csi_nodes, name_of(&change).name, change.new);
-                self.storage_changed();
-            }
-            News::Driver(change) => {
-                note(&mut self.snapshot.storage.drivers, name_of(&change).name, change.new);
-                self.storage_changed();
-            }
-            News::Capacity(change) => {
-                note(&mut self.snapshot.storage.capacities, name_of(&change), change.new);
-                self.storage_changed();
-            }
-            News::Budget(change) => {
-                let (name, budgets) = (name_of(&change), &mut self.snapshot.budgets);
-                match &change.new {
-                    Some(budget) => budgets.set(&name, Budget::new(budget)),
-                    None => budgets.remove(&name),
-                }
-            }
+            None => workloads.remove_service(&name),
+        }
+    }
+
+    /// A workload whose pods belong together by its `selector`.
+    fn owner_changed<K: Resource<DynamicType = ()>>(
+        &mut self,
+        kind: &str,
+        change: &Change<K>,
+        selector: fn(&K) -> Selector,
+    ) {
+        let (name, workloads) = (name_of(change), &mut self.snapshot.workloads);
+        match &change.new {
+            Some(owner) => workloads.set_owner(kind, name, selector(owner)),
+            None => workloads.remove_owner(kind, &name),
+        }
+    }
+
+    fn budget_changed(&mut self, change: &Change<PodDisruptionBudget>) {
+        let (name, budgets) = (name_of(change), &mut self.snapshot.budgets);
+        match &change.new {
+            Some(budget) => budgets.set(&name, Budget::new(budget)),
+            None => budgets.remove(&name),
         }
     }
 
@@ -90,21 +80,13 @@ impl Scheduler {
         wake(&mut self.queue, &self.profiles, &Event::Claim(&name.namespace, &name.name));
     }
 
-    fn storage_changed(&mut self) {
-        wake(&mut self.queue, &self.profiles, &Event::Storage);
-    }
-
-    fn owner_changed(&mut self, kind: &str, name: NamespacedName, selector: Option<Selector>) {
-        match selector {
-            Some(selector) => self.snapshot.workloads.set_owner(kind, name, selector),
-            None => self.snapshot.workloads.remove_owner(kind, &name),
-        }
-    }
-
-    fn namespace_changed(&mut self, name: String, exists: bool, labels: impl Fn() -> Labels) {
-        match exists {
-            true => self.snapshot.set_namespace(&name, labels()),
-            false => self.snapshot.remove_namespace(&name),
+    fn namespace_changed(&mut self, change: &Change<Namespace>) {
+        let name = name_of(change).name;
+        match &change.new {
+            Some(namespace) => {
+                self.snapshot.set_namespace(&name, namespace.metadata.labels.clone().unwrap_or_default());
+            }
+            None => self.snapshot.remove_namespace(&name),
         }
         wake(&mut self.queue, &self.profiles, &Event::Namespace);
     }
@@ -186,6 +168,19 @@ impl Scheduler {
         let event = what.map_or(Event::NodeCame(state), |what| Event::NodeChanged(state, what));
         wake(&mut self.queue, &self.profiles, &event);
     }
+}
+
+fn of_replication_controller(owner: &ReplicationController) -> Selector {
+    let labels = owner.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+    labels.map_or_else(Selector::nothing, Selector::having)
+}
+
+fn of_replica_set(owner: &ReplicaSet) -> Selector {
+    Selector::new(owner.spec.as_ref().map(|spec| &spec.selector))
+}
+
+fn of_stateful_set(owner: &StatefulSet) -> Selector {
+    Selector::new(owner.spec.as_ref().map(|spec| &spec.selector))
 }
 
 /// Keeps what is there and drops what is not.
