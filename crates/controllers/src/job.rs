@@ -117,8 +117,8 @@ impl JobController {
             self.delete(key, job, api, &unwanted.pod).await
         })
         .await?;
-        let created = slow_start::all(create, |index| async move {
-            let created = api.create(&PostParams::default(), &plan::new_pod(job, index)).await?;
+        let created = slow_start::all(create, |place| async move {
+            let created = api.create(&PostParams::default(), &plan::new_pod(job, place)).await?;
             self.expectations.wrote(key, &created);
             cx.recorder.normal(job, "SuccessfulCreate", format!("Created pod: {}", created.name_any()));
             Ok(())

@@ -30,12 +30,15 @@ mod time;
 
 mod backends;
 mod cluster_role_aggregation;
+mod cronjob;
 mod csr;
 mod daemonset;
 mod deployment;
 mod disruption;
+mod disruption_budget;
 mod endpoints;
 mod endpointslice;
+mod ephemeral_volume;
 mod garbage_collector;
 mod job;
 mod namespace;
@@ -63,11 +66,14 @@ pub use table::{Entry, served};
 pub fn all() -> Vec<Entry> {
     vec![
         cluster_role_aggregation::ENTRY,
+        cronjob::ENTRY,
         csr::ENTRY,
         daemonset::ENTRY,
         deployment::ENTRY,
+        disruption_budget::ENTRY,
         endpoints::ENTRY,
         endpointslice::ENTRY,
+        ephemeral_volume::ENTRY,
         garbage_collector::ENTRY,
         job::ENTRY,
         namespace::ENTRY,

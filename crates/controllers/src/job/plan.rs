@@ -1,9 +1,12 @@
 //! What a Job needs next. Pure.
 
 mod backoff;
+mod failure_policy;
 mod indexes;
+mod per_index;
 mod pods;
 mod status;
+mod success_policy;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +18,7 @@ use sampan_api::k8s::api::core::v1::Pod;
 use sampan_api::pod;
 use sampan_client::EventType;
 
-pub(super) use pods::{FINALIZER, is_tracked, new_pod};
+pub(super) use pods::{FINALIZER, Place, is_tracked, new_pod};
 use status::Draft;
 pub(crate) use status::finished_at;
 
@@ -35,8 +38,7 @@ pub(super) struct Plan {
     /// Pods on record that lose their finalizer.
     pub(super) release: Vec<Arc<Pod>>,
     pub(super) delete: Vec<Unwanted>,
-    /// Pods to make, each with its completion index if the Job is indexed.
-    pub(super) create: Vec<Option<u32>>,
+    pub(super) create: Vec<Place>,
     pub(super) requeue: Option<Duration>,
 }
 
@@ -86,6 +88,21 @@ impl<'a> Observed<'a> {
         self.pods.iter().filter(|pod| pod::is_active(pod)).cloned().collect()
     }
 
+    /// The pod's completion index, if the Job has that.
+    fn index_in_range(&self, pod: &Pod) -> Option<u32> {
+        let completions = self.completions().filter(|_| self.is_indexed())?;
+        indexes::index_of(pod).filter(|index| usize::try_from(*index).is_ok_and(|index| index < completions))
+    }
+
+    /// A pod somebody deletes has failed at once, unless it is to be waited for.
+    fn has_failed(&self, pod: &Pod) -> bool {
+        match pod::phase(pod) {
+            "Failed" => true,
+            "Succeeded" => false,
+            _ => pod::is_terminating(pod) && !self.waits_for_terminating(),
+        }
+    }
+
     /// Whether pods that are ending still take their place (`podReplacementPolicy: Failed`).
     fn waits_for_terminating(&self) -> bool {
         let spec = self.spec();
@@ -104,11 +121,11 @@ pub(super) fn plan(observed: &Observed<'_>) -> Plan {
     let active = observed.active();
     let mut managed = active.len();
     if let Some((reason, message)) = draft.failure(&active) {
-        draft.target("FailureTarget", reason, message);
+        draft.target("FailureTarget", &reason, &message);
         plan.delete = active.into_iter().map(|pod| Unwanted { pod, uncounted: false }).collect();
         managed = 0;
-    } else if draft.is_successful(active.len()) {
-        draft.target("SuccessCriteriaMet", "CompletionsReached", "Reached expected number of succeeded pods");
+    } else if let Some((reason, message)) = draft.success(active.len()) {
+        draft.target("SuccessCriteriaMet", &reason, &message);
         plan.delete = active.into_iter().map(|pod| Unwanted { pod, uncounted: true }).collect();
         managed = 0;
     } else if observed.job.metadata.deletion_timestamp.is_none() {
@@ -144,19 +161,35 @@ fn manage(draft: &Draft<'_>, active: Vec<Arc<Pod>>, plan: &mut Plan) -> usize {
     if missing == 0 {
         return keep.len();
     }
-    if let Some(remaining) = backoff::remaining(observed.pods, observed.now) {
-        plan.requeue = Some(remaining);
-        return keep.len();
-    }
-    plan.create = if observed.is_indexed() {
-        indexes::next(draft.done_indexes(), &keep, observed.completions().unwrap_or(0), missing)
-            .into_iter()
-            .map(Some)
-            .collect()
-    } else {
-        vec![None; missing]
-    };
+    plan.create = places(draft, &keep, missing, &mut plan.requeue);
     keep.len() + plan.create.len()
+}
+
+/// The pods to make now, as far as failures do not make them wait.
+fn places(draft: &Draft<'_>, keep: &[Arc<Pod>], missing: usize, requeue: &mut Option<Duration>) -> Vec<Place> {
+    let observed = draft.observed;
+    let per_index = observed.spec().backoff_limit_per_index.is_some();
+    let wait = backoff::remaining(observed.pods, observed.now).filter(|_| !per_index);
+    if wait.is_some() {
+        *requeue = wait;
+        return Vec::new();
+    }
+    if !observed.is_indexed() {
+        return vec![Place::default(); missing];
+    }
+    let mut places = Vec::new();
+    let settled = draft.settled_indexes();
+    for index in indexes::next(&settled, keep, observed.completions().unwrap_or(0), missing) {
+        let last = draft.kept(index);
+        match last.and_then(|last| per_index::remaining(observed, last)) {
+            Some(wait) => *requeue = earliest(*requeue, Some(wait)),
+            None => {
+                let failures = last.map(|last| per_index::Failures::after(observed, last)).unwrap_or_default();
+                places.push(Place { index: Some(index), failures: per_index.then_some(failures) });
+            }
+        }
+    }
+    places
 }
 
 /// How many pods shall be active.
@@ -166,7 +199,10 @@ fn wanted(draft: &Draft<'_>, active: usize) -> usize {
         // A work queue: once one pod found it empty, none is added.
         None if draft.succeeded() > 0 => active,
         None => observed.parallelism(),
-        Some(completions) => completions.saturating_sub(draft.succeeded()).min(observed.parallelism()),
+        Some(completions) => {
+            let left = completions.saturating_sub(draft.succeeded() + draft.failed_indexes().len());
+            left.min(observed.parallelism())
+        }
     }
 }
 

@@ -192,7 +192,7 @@ fn fill(observed: &Observed<'_>, ordinal: i32, plan: &mut Plan) -> Step {
         }
         claims::Missing::Going(claim) => {
             let name = pod.metadata.name.unwrap_or_default();
-            plan.blocked.get_or_insert((name, format!("pvc {claim} is being deleted")));
+            plan.blocked.get_or_insert_with(|| (name, format!("pvc {claim} is being deleted")));
         }
         claims::Missing::Stale => {}
     }

@@ -41,3 +41,22 @@ async fn a_volume_that_nobody_has_goes() {
         .eventually("the volume is gone", || async { cluster.list("v1", "PersistentVolume", "").await.is_empty() })
         .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_ephemeral_volume_has_a_claim_for_as_long_as_its_pod_lives() {
+    let cluster = Cluster::start().await;
+    let template =
+        json!({ "spec": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } } });
+    let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "namespace": "default", "name": "p" }, "spec": {
+        "containers": [{ "name": "a", "image": "i" }], "volumes": [{ "name": "v", "ephemeral": { "volumeClaimTemplate": template } }] } });
+    cluster.apply("v1", "Pod", pod).await;
+    let claims = || async { cluster.list("v1", "PersistentVolumeClaim", "default").await };
+    cluster.eventually("the claim is there", || async { claims().await.len() == 1 }).await;
+    let claim = claims().await.remove(0);
+    assert_eq!(claim["metadata"]["name"], "p-v");
+    assert_eq!(claim["metadata"]["ownerReferences"][0]["kind"], "Pod");
+    cluster.assert_settled().await;
+    let at_once = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+    cluster.api("v1", "Pod", "default").delete("p", &at_once).await.expect("it is there");
+    cluster.eventually("the claim is gone", || async { claims().await.is_empty() }).await;
+}

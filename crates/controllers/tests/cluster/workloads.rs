@@ -173,3 +173,39 @@ async fn a_pod_that_somebody_deletes_is_replaced_and_an_orphan_is_adopted() {
         })
         .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_says_how_many_may_go_and_an_eviction_spends_it() {
+    let cluster = Cluster::start().await;
+    let _kubelet = cluster.kubelet("Succeeded");
+    cluster.apply("apps/v1", "Deployment", deployment(3, "web:1")).await;
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": { "name": "web", "namespace": "default" },
+        "spec": { "maxUnavailable": 1, "selector": { "matchLabels": { "app": "web" } } },
+    });
+    cluster.apply("policy/v1", "PodDisruptionBudget", budget).await;
+    let status = || async { cluster.get("policy/v1", "PodDisruptionBudget", "default", "web").await["status"].clone() };
+    let is = |expected: i64, desired: i64, healthy: i64, allowed: i64| {
+        let status = &status;
+        async move {
+            let status = status().await;
+            let counts = ["/expectedPods", "/desiredHealthy", "/currentHealthy", "/disruptionsAllowed"];
+            counts.map(|count| number(&status, count)) == [expected, desired, healthy, allowed]
+        }
+    };
+    cluster.eventually("one of three may go", || is(3, 2, 3, 1)).await;
+    cluster.assert_settled().await;
+    let pods = cluster.list("v1", "Pod", "default").await;
+    let evict = async |pod: &Value| {
+        let name = pod["metadata"]["name"].as_str().expect("it has one");
+        let eviction = json!({ "apiVersion": "policy/v1", "kind": "Eviction", "metadata": { "name": name } });
+        let api = cluster.api("v1", "Pod", "default");
+        let answer: Result<Value, _> = api.create_subresource("eviction", name, &Default::default(), &eviction).await;
+        answer.map(|_| ()).map_err(|failure| sampan_client::error::status(&failure).map_or(0, |status| status.code))
+    };
+    assert_eq!(evict(&pods[0]).await, Ok(()));
+    assert_eq!(evict(&pods[1]).await, Err(429));
+    cluster.eventually("its successor is healthy", || is(3, 2, 3, 1)).await;
+    assert!(status().await["disruptedPods"].is_null());
+    cluster.assert_settled().await;
+}

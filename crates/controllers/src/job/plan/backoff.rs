@@ -19,14 +19,19 @@ pub(super) fn remaining(pods: &[Arc<Pod>], now: Timestamp) -> Option<Duration> {
     let last_success = ended("Succeeded").max().unwrap_or(Timestamp::MIN);
     let failures: Vec<Timestamp> = ended("Failed").filter(|at| *at > last_success).collect();
     let last_failure = failures.iter().max()?;
-    let doublings = u32::try_from(failures.len() - 1).unwrap_or(u32::MAX).min(10);
+    left(u32::try_from(failures.len()).unwrap_or(u32::MAX), *last_failure, now)
+}
+
+/// What is left of the wait after so many failures, the last of them then.
+pub(super) fn left(failures: u32, last: Timestamp, now: Timestamp) -> Option<Duration> {
+    let doublings = failures.saturating_sub(1).min(10);
     let delay = BASE.saturating_mul(2_u32.pow(doublings)).min(MAX);
-    let since = Duration::try_from(now.duration_since(*last_failure)).unwrap_or_default();
+    let since = Duration::try_from(now.duration_since(last)).unwrap_or_default();
     delay.checked_sub(since).filter(|remaining| !remaining.is_zero())
 }
 
 /// When the pod's last container ended, or what comes nearest to it.
-fn ended_at(pod: &Pod) -> Timestamp {
+pub(super) fn ended_at(pod: &Pod) -> Timestamp {
     let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
     let terminated = statuses.filter_map(|status| status.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref());
     let last = terminated.max().or_else(|| pod::condition(pod, "Ready")?.last_transition_time.as_ref());

@@ -5,6 +5,7 @@ use sampan_api::k8s::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, 
 use sampan_api::k8s::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::indexes::INDEX;
+use super::per_index::{FAILURES, Failures, IGNORED};
 use crate::ownership::controller_reference;
 
 /// Keeps a pod until it is counted.
@@ -16,8 +17,16 @@ pub(crate) fn is_tracked(pod: &Pod) -> bool {
     pod.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
 }
 
+/// A pod to make: its completion index if the Job is indexed, and how often that failed if the Job limits it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) index: Option<u32>,
+    pub(super) failures: Option<Failures>,
+}
+
 /// A pod of the template; of an indexed Job it knows its index by label, annotation, environment and host name.
-pub(crate) fn new_pod(job: &Job, index: Option<u32>) -> Pod {
+pub(crate) fn new_pod(job: &Job, place: Place) -> Pod {
+    let Place { index, failures } = place;
     let template = job.spec.as_ref().map(|spec| spec.template.clone()).unwrap_or_default();
     let name = job.metadata.name.as_deref().unwrap_or_default();
     let meta = template.metadata.unwrap_or_default();
@@ -37,6 +46,13 @@ pub(crate) fn new_pod(job: &Job, index: Option<u32>) -> Pod {
         metadata.labels.get_or_insert_default().insert(INDEX.to_owned(), index.to_string());
         metadata.annotations.get_or_insert_default().insert(INDEX.to_owned(), index.to_string());
         tell_index(&mut spec, name, index);
+    }
+    if let Some(Failures { counted, ignored }) = failures {
+        let annotations = metadata.annotations.get_or_insert_default();
+        annotations.insert(FAILURES.to_owned(), counted.to_string());
+        if ignored > 0 {
+            annotations.insert(IGNORED.to_owned(), ignored.to_string());
+        }
     }
     Pod { metadata, spec: Some(spec), ..Pod::default() }
 }

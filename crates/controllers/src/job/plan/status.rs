@@ -1,6 +1,6 @@
 //! Counts and conditions of a Job while a plan is made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +10,9 @@ use sampan_api::k8s::apimachinery::pkg::apis::meta::v1::Time;
 use sampan_api::pod;
 use sampan_client::EventType;
 
-use super::indexes;
+use super::failure_policy::{Verdict, verdict};
 use super::{Note, Observed, Plan, is_tracked, uids};
+use super::{indexes, per_index, success_policy};
 use crate::time::until;
 
 /// When the Job completed or failed; `None`: it has not.
@@ -28,16 +29,30 @@ pub(super) struct Draft<'a> {
     succeeded: BTreeSet<String>,
     failed: BTreeSet<String>,
     done: BTreeSet<u32>,
+    /// The indexes that are not tried again.
+    failed_indexes: BTreeSet<u32>,
+    /// For indexes to be tried again: the failed pod that is kept uncounted until then.
+    kept: BTreeMap<u32, Arc<Pod>>,
 }
+
+/// Why a Job ended: reason and message of the condition.
+type Why = (String, String);
 
 impl<'a> Draft<'a> {
     pub(super) fn new(observed: &'a Observed<'a>) -> Self {
         let status = observed.job.status.clone().unwrap_or_default();
         let uncounted = status.uncounted_terminated_pods.clone().unwrap_or_default();
         let completions = observed.completions().unwrap_or(0);
-        let done = indexes::parse(status.completed_indexes.as_deref().unwrap_or_default(), completions);
+        let mut done = indexes::parse(status.completed_indexes.as_deref().unwrap_or_default(), completions);
+        let succeeded_now = observed.pods.iter().filter(|pod| is_tracked(pod) && pod::phase(pod) == "Succeeded");
+        done.extend(succeeded_now.filter_map(|pod| observed.index_in_range(pod)));
+        let failed_indexes = per_index::failed_indexes(observed, status.failed_indexes.as_deref().unwrap_or_default());
         let (succeeded, failed) = (uids(uncounted.succeeded.as_ref()), uids(uncounted.failed.as_ref()));
-        Self { observed, status, succeeded, failed, done }
+        let mut draft = Self { observed, status, succeeded, failed, done, failed_indexes, kept: BTreeMap::new() };
+        if !draft.has_target() {
+            draft.kept = per_index::kept(observed, &draft.done, &draft.failed_indexes);
+        }
+        draft
     }
 
     pub(super) fn is_finished(&self) -> bool {
@@ -46,6 +61,20 @@ impl<'a> Draft<'a> {
 
     pub(super) fn done_indexes(&self) -> &BTreeSet<u32> {
         &self.done
+    }
+
+    pub(super) fn failed_indexes(&self) -> &BTreeSet<u32> {
+        &self.failed_indexes
+    }
+
+    /// The indexes that need no pod any more.
+    pub(super) fn settled_indexes(&self) -> BTreeSet<u32> {
+        self.done.union(&self.failed_indexes).copied().collect()
+    }
+
+    /// The failed pod that tells how often an index failed.
+    pub(super) fn kept(&self, index: u32) -> Option<&Arc<Pod>> {
+        self.kept.get(&index)
     }
 
     /// Moves released pods from the record into the counts, puts newly ended ones on record and releases those already there.
@@ -63,35 +92,40 @@ impl<'a> Draft<'a> {
         ended.sort_by(|a, b| a.metadata.uid.cmp(&b.metadata.uid));
         for pod in ended {
             let uid = pod.metadata.uid.clone().unwrap_or_default();
-            if on_record.contains(&uid) {
+            if on_record.contains(&uid) || self.is_ignored(pod) {
                 plan.release.push(pod.clone());
-            } else {
+            } else if !self.is_kept(pod) {
                 self.record(pod, uid);
             }
         }
+    }
+
+    /// A failure that does not count: by the policy, or of an index the Job does not have.
+    fn is_ignored(&self, pod: &Pod) -> bool {
+        let policy = self.observed.spec().pod_failure_policy.as_ref();
+        let foreign = self.observed.is_indexed() && self.observed.index_in_range(pod).is_none();
+        self.observed.has_failed(pod) && !self.is_kept(pod) && (foreign || verdict(policy, pod) == Verdict::Ignore)
+    }
+
+    fn is_kept(&self, pod: &Pod) -> bool {
+        self.kept.values().any(|kept| kept.metadata.uid == pod.metadata.uid)
     }
 
     fn tracked(&self) -> impl Iterator<Item = &'a Arc<Pod>> + use<'a> {
         self.observed.pods.iter().filter(|pod| is_tracked(pod))
     }
 
-    /// A pod somebody deletes counts as failed at once, unless it is to be waited for.
     fn has_ended(&self, pod: &Pod) -> bool {
-        pod::is_terminal(pod) || (pod::is_terminating(pod) && !self.observed.waits_for_terminating())
+        pod::is_terminal(pod) || self.observed.has_failed(pod)
     }
 
     fn record(&mut self, pod: &Pod, uid: String) {
-        if pod::phase(pod) != "Succeeded" {
+        if pod::phase(pod) == "Succeeded" {
+            self.done.extend(self.observed.index_in_range(pod));
+            self.succeeded.insert(uid);
+        } else {
             self.failed.insert(uid);
-            return;
         }
-        let index = indexes::index_of(pod);
-        let completions = self.observed.completions().unwrap_or(0);
-        let in_range = index.and_then(|index| usize::try_from(index).ok()).is_some_and(|index| index < completions);
-        if let Some(index) = index.filter(|_| self.observed.is_indexed() && in_range) {
-            self.done.insert(index);
-        }
-        self.succeeded.insert(uid);
     }
 
     /// Successes, counted and on record.
@@ -103,8 +137,11 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Failures, counted, on record and kept.
     fn failed(&self) -> usize {
-        super::count(self.status.failed.unwrap_or(0)) + self.failed.len()
+        let policy = self.observed.spec().pod_failure_policy.as_ref();
+        let kept = self.kept.values().filter(|pod| verdict(policy, pod) != Verdict::Ignore).count();
+        super::count(self.status.failed.unwrap_or(0)) + self.failed.len() + kept
     }
 
     pub(super) fn terminating(&self) -> usize {
@@ -129,30 +166,65 @@ impl<'a> Draft<'a> {
     }
 
     /// Why the Job has failed, if it has.
-    pub(super) fn failure(&self, active: &[Arc<Pod>]) -> Option<(&'static str, &'static str)> {
-        if let Some(known) = self.condition("FailureTarget").and_then(|condition| condition.reason.as_deref()) {
-            return Some(if known == DEADLINE.0 { DEADLINE } else { BACKOFF });
+    pub(super) fn failure(&self, active: &[Arc<Pod>]) -> Option<Why> {
+        if let Some(known) = self.condition("FailureTarget") {
+            return Some(why(known));
         }
         if self.condition("SuccessCriteriaMet").is_some() {
             return None;
         }
-        let limit = super::count(self.observed.spec().backoff_limit.unwrap_or(6));
-        let past_deadline = self.observed.spec().active_deadline_seconds.is_some() && self.deadline_in().is_none();
-        if self.failed() > limit || restarts_beyond(self.observed, active, limit) {
-            Some(BACKOFF)
-        } else if past_deadline && !self.observed.is_suspended() && self.status.start_time.is_some() {
-            Some(DEADLINE)
-        } else {
-            None
+        if let Some(message) = self.failed_by_policy() {
+            return Some(("PodFailurePolicy".to_owned(), message));
         }
+        let (reason, message) = self.exceeded(active)?;
+        Some((reason.to_owned(), message.to_owned()))
     }
 
-    pub(super) fn is_successful(&self, active: usize) -> bool {
-        let reached = match self.observed.completions() {
+    /// The message of the first pod whose failure is the Job's.
+    fn failed_by_policy(&self) -> Option<String> {
+        let policy = self.observed.spec().pod_failure_policy.as_ref()?;
+        let failed = self.observed.pods.iter().filter(|pod| self.observed.has_failed(pod));
+        let mut verdicts = failed.map(|pod| verdict(Some(policy), pod));
+        verdicts.find_map(|verdict| match verdict {
+            Verdict::FailJob(message) => Some(message),
+            _ => None,
+        })
+    }
+
+    /// The limit that is exceeded, if one is.
+    fn exceeded(&self, active: &[Arc<Pod>]) -> Option<(&'static str, &'static str)> {
+        let spec = self.observed.spec();
+        let limit = super::count(spec.backoff_limit.unwrap_or(6));
+        let past_deadline = spec.active_deadline_seconds.is_some() && self.deadline_in().is_none();
+        if self.failed() > limit || restarts_beyond(self.observed, active, limit) {
+            return Some(BACKOFF);
+        }
+        if past_deadline && !self.observed.is_suspended() && self.status.start_time.is_some() {
+            return Some(DEADLINE);
+        }
+        let failed = self.failed_indexes.len();
+        if spec.max_failed_indexes.is_some_and(|limit| failed > super::count(limit)) {
+            return Some(FAILED_TOO_MANY);
+        }
+        let all = self.observed.completions().is_some_and(|completions| failed + self.done.len() >= completions);
+        (failed > 0 && all).then_some(FAILED_SOME)
+    }
+
+    /// Why the Job has succeeded, if it has.
+    pub(super) fn success(&self, active: usize) -> Option<Why> {
+        if let Some(known) = self.condition("SuccessCriteriaMet") {
+            return Some(why(known));
+        }
+        let completions = self.observed.completions();
+        let policy = self.observed.spec().success_policy.as_ref();
+        if let Some(message) = success_policy::met(policy, completions.unwrap_or(0), &self.done) {
+            return Some(("SuccessPolicy".to_owned(), message));
+        }
+        let reached = match completions {
             None => self.succeeded() > 0 && active == 0,
             Some(completions) => self.succeeded() >= completions,
         };
-        reached || self.condition("SuccessCriteriaMet").is_some()
+        reached.then(|| (COMPLETE.0.to_owned(), COMPLETE.1.to_owned()))
     }
 
     /// How long until the active deadline; `None`: there is none, or it is past.
@@ -186,12 +258,15 @@ impl<'a> Draft<'a> {
             self.status.completed_indexes = Some(indexes::format(&self.done)).filter(|text| !text.is_empty());
             self.status.succeeded = Some(number(self.done.len())).filter(|succeeded| *succeeded != 0);
         }
+        if self.observed.spec().backoff_limit_per_index.is_some() {
+            self.status.failed_indexes = Some(indexes::format(&self.failed_indexes));
+        }
         let list =
             |uids: &BTreeSet<String>| Some(uids.iter().cloned().collect::<Vec<_>>()).filter(|uids| !uids.is_empty());
         let uncounted = UncountedTerminatedPods { succeeded: list(&self.succeeded), failed: list(&self.failed) };
         self.status.uncounted_terminated_pods = Some(uncounted);
-        let waiting =
-            !self.succeeded.is_empty() || !self.failed.is_empty() || terminating > 0 || !plan.delete.is_empty();
+        let uncounted = !self.succeeded.is_empty() || !self.failed.is_empty() || !self.kept.is_empty();
+        let waiting = uncounted || terminating > 0 || !plan.delete.is_empty();
         if !waiting && plan.release.is_empty() {
             self.end(plan);
         }
@@ -239,6 +314,14 @@ impl<'a> Draft<'a> {
 
 const BACKOFF: (&str, &str) = ("BackoffLimitExceeded", "Job has reached the specified backoff limit");
 const DEADLINE: (&str, &str) = ("DeadlineExceeded", "Job was active longer than specified deadline");
+const FAILED_TOO_MANY: (&str, &str) =
+    ("MaxFailedIndexesExceeded", "Job has exceeded the specified maximal number of failed indexes");
+const FAILED_SOME: (&str, &str) = ("FailedIndexes", "Job has failed indexes");
+const COMPLETE: (&str, &str) = ("CompletionsReached", "Reached expected number of succeeded pods");
+
+fn why(condition: &JobCondition) -> Why {
+    (condition.reason.clone().unwrap_or_default(), condition.message.clone().unwrap_or_default())
+}
 
 /// Containers that are restarted in place use up the limit as well.
 fn restarts_beyond(observed: &Observed<'_>, active: &[Arc<Pod>], limit: usize) -> bool {

@@ -57,9 +57,9 @@ impl World {
                     Some(sampan_api::k8s::apimachinery::pkg::apis::meta::v1::Time(now));
             }
         }
-        for index in create {
+        for place in create {
             self.made += 1;
-            let mut pod = new_pod(&self.job, index);
+            let mut pod = new_pod(&self.job, place);
             let name = format!("pi-{:03}", self.made);
             pod.metadata.name = Some(name.clone());
             pod.metadata.uid = Some(format!("uid-{:03}", self.made));
@@ -180,6 +180,130 @@ fn index_lists_are_read_and_written_as_upstream_does() {
         assert_eq!(indexes::format(&indexes::parse(text, 100)), text);
     }
     assert_eq!(indexes::format(&indexes::parse("0-9,x,3-", 3)), "0-2");
+}
+
+impl World {
+    /// The active pod of an index ends, with an exit code if not well.
+    fn end_index(&mut self, index: u32, code: i32) {
+        let at = self.clock;
+        let of_index = |pod: &&mut Pod| pod::is_active(pod) && indexes::index_of(pod) == Some(index);
+        let pod = self.pods.values_mut().find(of_index).expect("the index is at work");
+        let phase = if code == 0 { "Succeeded" } else { "Failed" };
+        let ended = json!({ "exitCode": code, "finishedAt": sampan_meta::time::format_time(at) });
+        let container = json!({ "name": "main", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": { "terminated": ended } });
+        pod.status = Some(object(json!({ "phase": phase, "containerStatuses": [container] })));
+    }
+
+    fn settle(&mut self) {
+        while self.step() {
+            self.bury();
+        }
+    }
+
+    fn pass(&mut self, seconds: i64) {
+        self.clock += SignedDuration::from_secs(seconds);
+        self.settle();
+    }
+
+    fn indexes_at_work(&self) -> Vec<u32> {
+        let active = self.pods.values().filter(|pod| pod::is_active(pod));
+        let mut indexes: Vec<u32> = active.filter_map(indexes::index_of).collect();
+        indexes.sort_unstable();
+        indexes
+    }
+
+    fn failed_indexes(&self) -> Option<String> {
+        self.job.status.as_ref()?.failed_indexes.clone()
+    }
+}
+
+fn indexed(more: &Value) -> Value {
+    let mut spec = json!({ "completions": 3, "parallelism": 3, "completionMode": "Indexed", "backoffLimit": i32::MAX });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        spec[name.as_str()] = value.clone();
+    }
+    spec
+}
+
+#[test]
+fn an_index_has_its_own_limit_and_its_own_pause() {
+    let mut world = World::new(&indexed(&json!({ "backoffLimitPerIndex": 1 })));
+    world.settle();
+    world.end_index(1, 1);
+    world.settle();
+    assert_eq!(world.indexes_at_work(), [0, 2]);
+    assert_eq!(world.plan().requeue, Some(Duration::from_secs(10)), "the index waits, the others do not");
+    assert_eq!(world.counts(), (0, 0), "the failed pod is kept uncounted for its number");
+    world.pass(10);
+    assert_eq!(world.indexes_at_work(), [0, 1, 2]);
+    assert_eq!(world.counts(), (0, 1));
+    let again = world.pods.values().find(|pod| pod::is_active(pod) && indexes::index_of(pod) == Some(1)).unwrap();
+    assert_eq!(again.metadata.annotations.as_ref().unwrap()["batch.kubernetes.io/job-index-failure-count"], "1");
+    world.end_index(1, 1);
+    world.settle();
+    world.pass(3600);
+    assert_eq!((world.indexes_at_work(), world.failed_indexes().as_deref()), (vec![0, 2], Some("1")));
+    world.end_index(0, 0);
+    world.end_index(2, 0);
+    world.settle();
+    assert_eq!((world.ended().as_str(), world.counts()), ("Failed FailedIndexes", (2, 2)));
+    assert!(!world.pods.values().any(is_tracked));
+}
+
+#[test]
+fn too_many_failed_indexes_end_the_job() {
+    let spec = indexed(&json!({ "backoffLimitPerIndex": 0, "maxFailedIndexes": 1 }));
+    let mut world = World::new(&spec);
+    world.settle();
+    world.end_index(0, 1);
+    world.settle();
+    assert_eq!((world.ended().as_str(), world.failed_indexes().as_deref()), ("", Some("0")));
+    world.end_index(2, 1);
+    world.settle();
+    assert_eq!(world.ended(), "Failed MaxFailedIndexesExceeded");
+    assert_eq!(world.failed_indexes().as_deref(), Some("0-2"), "what is stopped has failed, as upstream counts");
+}
+
+#[test]
+fn a_failure_policy_ignores_fails_an_index_or_fails_the_job() {
+    let rule =
+        |action: &str, code: i32| json!({ "action": action, "onExitCodes": { "operator": "In", "values": [code] } });
+    let rules = json!({ "rules": [rule("Ignore", 3), rule("FailIndex", 4), rule("FailJob", 5)] });
+    let mut world = World::new(&indexed(&json!({ "backoffLimitPerIndex": 5, "podFailurePolicy": rules })));
+    world.settle();
+    world.end_index(0, 3);
+    world.settle();
+    world.pass(10);
+    assert_eq!((world.indexes_at_work(), world.counts()), (vec![0, 1, 2], (0, 0)));
+    world.end_index(1, 4);
+    world.settle();
+    world.pass(3600);
+    assert_eq!((world.indexes_at_work(), world.failed_indexes().as_deref()), (vec![0, 2], Some("1")));
+    world.end_index(2, 5);
+    world.settle();
+    assert!(world.ended().is_empty(), "the end waits for what still runs");
+    world.pods.values_mut().filter(|pod| pod::is_terminating(pod)).for_each(|pod| {
+        pod.status.get_or_insert_default().phase = Some("Failed".to_owned());
+    });
+    world.settle();
+    assert_eq!(world.ended(), "Failed PodFailurePolicy");
+    let conditions = world.job.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+    let message = conditions.last().and_then(|condition| condition.message.clone()).unwrap_or_default();
+    assert!(message.ends_with("failed with exit code 5 matching FailJob rule at index 2"), "{message}");
+}
+
+#[test]
+fn a_success_policy_ends_the_job_when_enough_indexes_succeeded() {
+    let rules = json!({ "rules": [{ "succeededIndexes": "0,2", "succeededCount": 1 }] });
+    let mut world = World::new(&indexed(&json!({ "successPolicy": rules })));
+    world.settle();
+    world.end_index(1, 0);
+    world.settle();
+    assert_eq!(world.ended(), "");
+    world.end_index(2, 0);
+    world.settle();
+    assert_eq!((world.ended().as_str(), world.counts()), ("Complete SuccessPolicy", (2, 0)));
+    assert!(world.indexes_at_work().is_empty(), "the rest is stopped");
 }
 
 proptest! {
