@@ -1,13 +1,19 @@
 //! What must hold: one function per promise, one line in [`all`].
 
 mod bound_once;
+mod budgets_respected;
+mod budgets_true;
 mod completions_exact;
+mod cron_jobs_kept;
+mod daemon_sets_ready;
 mod deployments_ready;
 mod ended;
 mod informers_equal;
 mod jobs_done;
+mod ordinals_once;
 mod owners_exist;
 mod room_on_nodes;
+mod stateful_sets_ready;
 
 use crate::world::{Step, World};
 
@@ -29,8 +35,14 @@ pub fn all() -> Vec<(&'static str, Invariant)> {
         ("bound_once", Always(bound_once::check)),
         ("room_on_nodes", Always(room_on_nodes::check)),
         ("completions_exact", Always(completions_exact::check)),
+        ("ordinals_once", Always(ordinals_once::check)),
+        ("budgets_respected", Always(budgets_respected::check)),
         ("owners_exist", Settled(owners_exist::check)),
         ("deployments_ready", Settled(deployments_ready::check)),
+        ("stateful_sets_ready", Settled(stateful_sets_ready::check)),
+        ("daemon_sets_ready", Settled(daemon_sets_ready::check)),
+        ("cron_jobs_kept", Settled(cron_jobs_kept::check)),
+        ("budgets_true", Settled(budgets_true::check)),
         ("jobs_done", Settled(jobs_done::check)),
         ("ended", Settled(ended::check)),
         ("informers_equal", Settled(informers_equal::check)),

@@ -84,6 +84,7 @@ fn check(cluster: &Cluster) -> Result<(), String> {
 async fn settle(cluster: &Cluster) -> Result<Duration, String> {
     let began = cluster.elapsed();
     actions::uncordon_all(cluster).await.map_err(|error| format!("a node cannot be uncordoned: {error}"))?;
+    actions::suspend_all(cluster).await.map_err(|error| format!("a schedule cannot be stopped: {error}"))?;
     loop {
         sleep(Duration::from_secs(5)).await;
         check(cluster)?;

@@ -45,7 +45,25 @@ fn each_promise_is_seen_to_be_broken() {
         json!({ "metadata": { "uid": "d", "generation": 1 }, "spec": { "replicas": 2 }, "status": status })
     };
     let deleted = json!({ "metadata": { "deletionTimestamp": "2026-01-02T03:04:05Z" } });
-    let rows: [Row; 9] = [
+    let set_pod = |index: &str| {
+        let owner =
+            json!([{ "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "s", "uid": "set", "controller": true }]);
+        json!({ "metadata": { "name": format!("s-{index}"), "uid": index, "ownerReferences": owner, "labels": { "app": "s", "apps.kubernetes.io/pod-index": "0" } }, "status": { "phase": "Running" } })
+    };
+    let named = |mut object: Value, name: &str| {
+        object["metadata"]["name"] = json!(name);
+        object["metadata"]["uid"] = json!(name);
+        object
+    };
+    let stateful = json!({ "spec": { "replicas": 2 }, "status": { "replicas": 2 } });
+    let budget = |allowed: i64| json!({ "spec": { "minAvailable": 1, "selector": { "matchLabels": { "app": "s" } } }, "status": { "expectedPods": 0, "currentHealthy": 0, "disruptionsAllowed": allowed } });
+    let evicted = |going: bool| {
+        let deleted = going.then_some("2026-01-02T03:04:05Z");
+        let conditions = json!([{ "type": "DisruptionTarget", "reason": "EvictionByEvictionAPI", "status": "True" }, { "type": "Ready", "status": "True" }]);
+        json!({ "metadata": { "name": "p", "uid": "p", "labels": { "app": "s" }, "deletionTimestamp": deleted }, "status": { "phase": "Running", "conditions": conditions } })
+    };
+    let cron_job = json!({ "spec": { "successfulJobsHistoryLimit": 1 }, "status": { "active": [{ "name": "j" }] } });
+    let rows: [Row; 17] = [
         (&[("/nodes", "a", node.clone()), ("/pods", "p", pod("a", "1"))], &[]),
         (&[("/pods", "p", pod("a", "1")), ("/pods", "p", pod("b", "1"))], &["bound_once"]),
         (&[("/nodes", "a", node), ("/pods", "p", pod("a", "1001m"))], &["room_on_nodes"]),
@@ -58,6 +76,48 @@ fn each_promise_is_seen_to_be_broken() {
         (&[("apps/deployments", "d", deployment(0))], &["deployments_ready"]),
         (&[("apps/deployments", "d", deployment(2))], &["deployments_ready"]),
         (&[("/configmaps", "c", deleted)], &["ended"]),
+        (&[("apps/statefulsets", "s", named(stateful, "s"))], &["stateful_sets_ready"]),
+        (
+            &[(
+                "apps/statefulsets",
+                "set",
+                named(
+                    json!({ "spec": { "replicas": 0 }, "metadata": { "generation": 1 }, "status": { "observedGeneration": 1 } }),
+                    "set",
+                ),
+            )],
+            &[],
+        ),
+        (
+            &[
+                (
+                    "apps/statefulsets",
+                    "set",
+                    named(
+                        json!({ "spec": { "replicas": 0 }, "metadata": { "generation": 1 }, "status": { "observedGeneration": 1 } }),
+                        "set",
+                    ),
+                ),
+                ("/pods", "s-0", set_pod("0")),
+                ("/pods", "s-1", set_pod("1")),
+            ],
+            &["ordinals_once", "stateful_sets_ready"],
+        ),
+        (
+            &[("/nodes", "n", named(json!({}), "n")), ("apps/daemonsets", "d", named(json!({ "status": {} }), "d"))],
+            &["daemon_sets_ready"],
+        ),
+        (&[("batch/cronjobs", "c", named(cron_job, "c"))], &["cron_jobs_kept"]),
+        (&[("policy/poddisruptionbudgets", "b", named(budget(0), "b"))], &[]),
+        (&[("policy/poddisruptionbudgets", "b", named(budget(-1), "b"))], &["budgets_respected", "budgets_true"]),
+        (
+            &[
+                ("policy/poddisruptionbudgets", "b", named(budget(0), "b")),
+                ("/pods", "p", evicted(false)),
+                ("/pods", "p", evicted(true)),
+            ],
+            &["budgets_respected", "budgets_true", "ended"],
+        ),
     ];
     for (writes, expected) in rows {
         assert_eq!(history(writes), expected, "{writes:?}");
