@@ -41,7 +41,7 @@ fn run(cron_job: &CronJob, jobs: &[Arc<Job>]) -> Plan {
 
 /// When the Job that starts is for, and the events.
 fn outcome(plan: &Plan) -> String {
-    let started = plan.start.as_ref().map_or("-".to_owned(), |start| start.scheduled.0.to_string());
+    let started = plan.start.as_ref().map_or_else(|| "-".to_owned(), |start| start.scheduled.0.to_string());
     let notes: Vec<_> = plan.notes.iter().map(|note| note.reason.as_str()).collect();
     format!("{started} {}", notes.join(",")).trim_end().to_owned()
 }
