@@ -43,7 +43,9 @@ struct Version {
 impl OpenApi {
     /// Documents that `before` has already and that stay as they are are taken over.
     pub(crate) fn new(discovery: &Discovery, before: Option<&Self>) -> Self {
-        let known = |wanted: &Version| before.into_iter().flat_map(|before| &before.versions).find(|known| known.same(wanted)).cloned();
+        let known = |wanted: &Version| {
+            before.into_iter().flat_map(|before| &before.versions).find(|known| known.same(wanted)).cloned()
+        };
         let versions = discovery.groups.iter().flat_map(|group| {
             group.versions.iter().map(|version| {
                 let wanted = Version {

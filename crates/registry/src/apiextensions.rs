@@ -7,9 +7,9 @@
 
 mod catalog;
 mod check;
+mod cleanup;
 mod columns;
 mod content;
-mod cleanup;
 pub(crate) mod definition;
 mod driver;
 mod formats;

@@ -2,8 +2,8 @@
 
 use crate::strategy::Strategy;
 use crate::{
-    admissionregistration, apiextensions, apiregistration, apps, autoscaling, batch, certificates, coordination, core, discovery, dra,
-    flowcontrol, networking, node, policy, rbac, scheduling, storage,
+    admissionregistration, apiextensions, apiregistration, apps, autoscaling, batch, certificates, coordination, core,
+    discovery, dra, flowcontrol, networking, node, policy, rbac, scheduling, storage,
 };
 
 /// Every built-in kind, in the order of discovery.

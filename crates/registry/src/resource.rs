@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use sampan_meta::field::ErrorList;
 use sampan_meta::decode::{self, DecodeError};
+use sampan_meta::field::ErrorList;
 use sampan_meta::{GroupResource, GroupVersionKind, GroupVersionResource, Status, object};
 use serde_json::Value;
 

@@ -40,7 +40,12 @@ spec:
 
 fn cluster() -> Cluster {
     let cluster = Cluster::start();
-    assert!(cluster.apply(DEFINITION).ok().contains("customresourcedefinition.apiextensions.k8s.io/pots.example.com created"));
+    assert!(
+        cluster
+            .apply(DEFINITION)
+            .ok()
+            .contains("customresourcedefinition.apiextensions.k8s.io/pots.example.com created")
+    );
     cluster.kubectl("wait crd/pots.example.com --for=condition=Established --timeout=20s").ok();
     cluster
 }
@@ -56,7 +61,10 @@ fn kubectl_works_with_a_custom_kind_as_with_any_other() {
     assert!(definitions.starts_with("NAME ") && definitions.contains("CREATED AT"), "{definitions}");
     assert!(cluster.apply(DEFINITION).ok().contains("unchanged"));
     let resources = cluster.kubectl("api-resources --api-group=example.com").ok();
-    assert!(resources.contains("pots") && resources.contains("pt") && resources.contains("example.com/v1"), "{resources}");
+    assert!(
+        resources.contains("pots") && resources.contains("pt") && resources.contains("example.com/v1"),
+        "{resources}"
+    );
 
     assert!(cluster.apply(&pot("a", "{size: 3, replicas: 1}")).ok().contains("pot.example.com/a created"));
     assert!(cluster.apply(&pot("a", "{size: 3, replicas: 1}")).ok().contains("pot.example.com/a unchanged"));
@@ -72,7 +80,9 @@ fn kubectl_works_with_a_custom_kind_as_with_any_other() {
     assert!(explained.contains("How much it holds.") && explained.contains("KIND:       Pot"), "{explained}");
     assert!(cluster.kubectl("scale pot/a --replicas=3").ok().contains("scaled"));
     assert_eq!(cluster.field("pot/a", "{.spec.replicas} {.metadata.generation}"), "3 3");
-    cluster.kubectl_with(&["patch", "pot/a", "--subresource=status", "--type=merge", "-p", r#"{"status":{"replicas":3}}"#]).ok();
+    cluster
+        .kubectl_with(&["patch", "pot/a", "--subresource=status", "--type=merge", "-p", r#"{"status":{"replicas":3}}"#])
+        .ok();
     cluster.wait("pot/a", "{.status.replicas}", "3");
     assert!(cluster.kubectl("describe pot a").ok().contains("Size:"));
     cluster.kubectl("label pot a kept=yes").ok();
@@ -88,7 +98,8 @@ fn what_is_wrong_with_a_custom_object_is_told() {
     assert!(refused.contains("spec.size in body should be greater than or equal to 1"), "{refused}");
     let refused = cluster.apply(&pot("a", "{size: 1, siez: 2}")).err();
     assert!(refused.contains("unknown field \"spec.siez\""), "{refused}");
-    let unknown = cluster.kubectl_with_input("create -f -", "apiVersion: example.com/v1\nkind: Pan\nmetadata: {name: a}\n").err();
+    let unknown =
+        cluster.kubectl_with_input("create -f -", "apiVersion: example.com/v1\nkind: Pan\nmetadata: {name: a}\n").err();
     assert!(unknown.contains("no matches for kind \"Pan\" in version \"example.com/v1\""), "{unknown}");
 }
 
@@ -107,14 +118,23 @@ fn custom_objects_go_with_their_owner_their_namespace_and_their_definition() {
     cluster.kubectl("wait configmap/owned --for=delete --timeout=40s").ok();
 
     cluster.kubectl("create namespace kitchen").ok();
-    cluster.kubectl_with_input("apply -n kitchen -f -", &pot("a", "{size: 1}").replace('{', "{ ").replacen("{ ", "---\n{ ", 1)).ok();
+    cluster
+        .kubectl_with_input(
+            "apply -n kitchen -f -",
+            &pot("a", "{size: 1}").replace('{', "{ ").replacen("{ ", "---\n{ ", 1),
+        )
+        .ok();
     cluster.kubectl("delete namespace kitchen --timeout=40s").ok();
     assert!(cluster.kubectl("get pots -A").stderr.contains("No resources found"));
 
     cluster.apply(&pot("last", "{size: 1}")).ok();
     cluster.kubectl("delete crd pots.example.com --timeout=40s").ok();
     let gone = cluster.kubectl("get pots").err();
-    assert!(gone.contains("the server doesn't have a resource type \"pots\"") || gone.contains("could not find the requested resource"), "{gone}");
+    assert!(
+        gone.contains("the server doesn't have a resource type \"pots\"")
+            || gone.contains("could not find the requested resource"),
+        "{gone}"
+    );
 }
 
 #[test]

@@ -46,7 +46,8 @@ fn resource(group: &str, kind: &str, plural: &str) -> ApiResource {
 async fn reconcile(pot: Arc<DynamicObject>, operator: Arc<Operator>) -> Result<Action, kube::Error> {
     let (name, content) = (pot.name_any(), pot.data["spec"]["content"].as_str().unwrap_or_default().to_owned());
     let manager = PatchParams::apply("pots").force();
-    let owner = json!({"apiVersion": "example.com/v1", "kind": "Pot", "name": name, "uid": pot.uid(), "controller": true});
+    let owner =
+        json!({"apiVersion": "example.com/v1", "kind": "Pot", "name": name, "uid": pot.uid(), "controller": true});
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "ownerReferences": [owner]}, "data": {"content": content}});
     operator.maps.patch(&name, &manager, &Patch::Apply(&map)).await?;
     let status = json!({"apiVersion": "example.com/v1", "kind": "Pot", "status": {"kept": content}});
@@ -57,7 +58,8 @@ async fn reconcile(pot: Arc<DynamicObject>, operator: Arc<Operator>) -> Result<A
 async fn run(operator: Operator) {
     let (pots, maps) = (operator.pots.clone(), operator.maps.clone());
     let map = resource("", "ConfigMap", "configmaps");
-    let controller = Controller::new_with(pots, watcher::Config::default().streaming_lists(), operator.resource.clone());
+    let controller =
+        Controller::new_with(pots, watcher::Config::default().streaming_lists(), operator.resource.clone());
     let controller = controller.owns_with(maps, map, watcher::Config::default());
     let retry = |_: Arc<DynamicObject>, _: &kube::Error, _: Arc<Operator>| Action::requeue(Duration::from_secs(1));
     controller.run(reconcile, retry, Arc::new(operator)).for_each(|_| std::future::ready(())).await;

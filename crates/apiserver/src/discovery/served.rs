@@ -26,11 +26,23 @@ pub(crate) struct Served {
 impl PartialEq for Served {
     /// Whether documents say the same of both.
     fn eq(&self, other: &Self) -> bool {
-        let Self { plural, singular, kind, namespaced, verbs, short_names, categories, subresources, type_name, custom } = self;
+        let Self {
+            plural,
+            singular,
+            kind,
+            namespaced,
+            verbs,
+            short_names,
+            categories,
+            subresources,
+            type_name,
+            custom,
+        } = self;
         let schema = |custom: &Option<Arc<Resource>>| {
             custom.as_ref().and_then(|custom| custom.published_schema().map(std::ptr::from_ref))
         };
-        (plural, singular, kind, namespaced, verbs) == (&other.plural, &other.singular, &other.kind, &other.namespaced, &other.verbs)
+        (plural, singular, kind, namespaced, verbs)
+            == (&other.plural, &other.singular, &other.kind, &other.namespaced, &other.verbs)
             && (short_names, categories, subresources) == (&other.short_names, &other.categories, &other.subresources)
             && type_name == &other.type_name
             && schema(custom) == schema(&other.custom)

@@ -107,7 +107,8 @@ pub(super) fn simplified(schema: &mut Value) {
             }
         }
     }
-    if members.get("allOf").and_then(Value::as_array).is_some_and(|all| all.iter().all(|one| one.get("$ref").is_none())) {
+    if members.get("allOf").and_then(Value::as_array).is_some_and(|all| all.iter().all(|one| one.get("$ref").is_none()))
+    {
         members.remove("allOf");
     }
     if members.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true)) {

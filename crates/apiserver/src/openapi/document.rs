@@ -45,7 +45,8 @@ impl Parts {
         let schema = sampan_api::schema();
         let known = self.types.iter().map(String::as_str).filter(|name| schema.get(name).is_some());
         let metadata = ["apis.meta.v1.ObjectMeta", "apis.meta.v1.ListMeta"].into_iter();
-        let mut components = openapi::components(known.chain(metadata.filter(|_| !self.custom.is_empty())), descriptions);
+        let mut components =
+            openapi::components(known.chain(metadata.filter(|_| !self.custom.is_empty())), descriptions);
         for (group, version, served) in &self.custom {
             custom::add(&mut components, (group, version), served, descriptions);
         }

@@ -12,6 +12,12 @@ pub(super) const CONTENT_TYPE: &str = "application/com.github.proto-openapi.spec
 enum Kind {
     Text,
     Flag,
+    /// A whole number.
+    Whole,
+    /// A number of eight bytes.
+    Double,
+    /// A schema, or whether there is anything.
+    Additional,
     /// Strings, one field each; a single string counts as a list of one.
     Texts,
     /// `Any`: YAML text, of which JSON is a part.
@@ -33,7 +39,7 @@ struct Message {
     extensions: u32,
 }
 
-use Kind::{Any, Flag, In, List, Named, Parameter, Text, Texts};
+use Kind::{Additional, Any, Double, Flag, In, List, Named, Parameter, Text, Texts, Whole};
 
 static DOCUMENT: Message = Message {
     fields: &[
@@ -124,17 +130,36 @@ static SCHEMA: Message = Message {
     fields: &[
         ("$ref", 1, Text),
         ("format", 2, Text),
+        ("title", 3, Text),
         ("description", 4, Text),
         ("default", 5, Any),
+        ("multipleOf", 6, Double),
+        ("maximum", 7, Double),
+        ("exclusiveMaximum", 8, Flag),
+        ("minimum", 9, Double),
+        ("exclusiveMinimum", 10, Flag),
+        ("maxLength", 11, Whole),
+        ("minLength", 12, Whole),
+        ("pattern", 13, Text),
+        ("maxItems", 14, Whole),
+        ("minItems", 15, Whole),
+        ("uniqueItems", 16, Flag),
+        ("maxProperties", 17, Whole),
+        ("minProperties", 18, Whole),
         ("required", 19, Texts),
         ("enum", 20, List(&Any)),
-        ("additionalProperties", 21, In(1, &Kind::Message(&SCHEMA))),
+        ("additionalProperties", 21, Additional),
         ("type", 22, In(1, &Texts)),
         ("items", 23, In(1, &Kind::Message(&SCHEMA))),
+        ("allOf", 24, List(&Kind::Message(&SCHEMA))),
         ("properties", 25, In(1, &Named(&Kind::Message(&SCHEMA)))),
+        ("externalDocs", 29, Kind::Message(&EXTERNAL_DOCS)),
+        ("example", 30, Any),
     ],
     extensions: 31,
 };
+
+static EXTERNAL_DOCS: Message = Message { fields: &[("description", 1, Text), ("url", 2, Text)], extensions: 3 };
 
 /// Encodes a document. Members the tables do not know are left out; there are none (see the tests).
 pub(super) fn encode(document: &Value) -> Vec<u8> {
@@ -164,6 +189,17 @@ fn write(out: &mut Vec<u8>, number: u32, kind: &Kind, value: &Value) {
             varint(out, 1);
         }
         Flag => {}
+        Whole => {
+            varint(out, u64::from(number) << 3);
+            varint(out, value.as_u64().unwrap_or_default());
+        }
+        Double => {
+            const EIGHT_BYTES: u64 = 1;
+            varint(out, u64::from(number) << 3 | EIGHT_BYTES);
+            out.extend_from_slice(&value.as_f64().unwrap_or_default().to_le_bytes());
+        }
+        Additional if value.is_boolean() => nested(out, number, |out| write(out, 2, &Flag, value)),
+        Additional => nested(out, number, |out| write(out, 1, &Kind::Message(&SCHEMA), value)),
         Texts => match value {
             Value::Array(items) => items.iter().for_each(|item| write(out, number, &Text, item)),
             _ => write(out, number, &Text, value),

@@ -76,7 +76,9 @@ impl Place<'_> {
 
     /// A reference to a type; one that nobody describes is any object.
     fn reference(&self, type_name: &str) -> Value {
-        if self.served.custom.is_some() && (type_name == self.own_type() || Some(type_name) == self.list_type().as_deref()) {
+        if self.served.custom.is_some()
+            && (type_name == self.own_type() || Some(type_name) == self.list_type().as_deref())
+        {
             return json!({ "$ref": format!("#/components/schemas/{type_name}") });
         }
         match sampan_api::schema().get(type_name) {
@@ -176,7 +178,10 @@ fn operation(
     let code = if method.http == "post" { "201" } else { "200" };
     let mut responses = Map::new();
     responses.insert("401".into(), json!({ "description": "Unauthorized" }));
-    responses.insert(code.into(), json!({ "description": "OK", "content": contents(&["application/json"], place.reference(answers)) }));
+    responses.insert(
+        code.into(),
+        json!({ "description": "OK", "content": contents(&["application/json"], place.reference(answers)) }),
+    );
     let mut operation = json!({
         "tags": [place.tag()],
         "operationId": place.operation_id(method.word, suffix),

@@ -8,8 +8,8 @@ use futures::FutureExt;
 use parking_lot::Mutex;
 use sampan_client::discovery::{ApiCapabilities, Scope};
 use sampan_client::{
-    Api, ApiResource, Backoff, BackoffPolicy, Client, DynamicObject, GroupVersionKind, Informer, PartialObjectMeta, WorkQueue,
-    error,
+    Api, ApiResource, Backoff, BackoffPolicy, Client, DynamicObject, GroupVersionKind, Informer, PartialObjectMeta,
+    WorkQueue, error,
 };
 use tokio::task::{AbortHandle, JoinSet};
 

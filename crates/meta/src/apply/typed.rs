@@ -171,9 +171,11 @@ impl<'s> Typed<'s> {
     fn of_field(&self, field: &'s Field) -> Self {
         match field.shape {
             Shape::One => self.of_element(field.element, field.atomic_map),
-            Shape::List => {
-                Self { place: Place::List(ListOf::Field(field)), atomic: field.list == ListType::Atomic, schema: self.schema }
-            }
+            Shape::List => Self {
+                place: Place::List(ListOf::Field(field)),
+                atomic: field.list == ListType::Atomic,
+                schema: self.schema,
+            },
             Shape::Map => Self { place: Place::Map(field), atomic: field.atomic_map, schema: self.schema },
         }
     }

@@ -136,7 +136,8 @@ fn resources(entries: &BTreeMap<String, Entry>) -> Vec<Arc<Resource>> {
         resources.extend(kinds.map(|kind| Arc::new(Resource::custom(Arc::new(kind)))));
     }
     resources.sort_by(|one, other| {
-        let order = |resource: &Resource| (resource.names.group, precedence(resource.names.version), resource.names.plural);
+        let order =
+            |resource: &Resource| (resource.names.group, precedence(resource.names.version), resource.names.plural);
         order(one).cmp(&order(other))
     });
     resources

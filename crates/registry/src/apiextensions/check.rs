@@ -227,7 +227,8 @@ fn check_junctors(schema: &Schema, value: &Value, path: &Path, errors: &mut Erro
         let mut all: Vec<ErrorList> = schema.one_of.iter().map(findings).collect();
         let valid = all.iter().filter(|findings| findings.is_empty()).count();
         if valid != 1 {
-            let found = if valid == 0 { "Found none valid".to_owned() } else { format!("Found {valid} valid alternatives") };
+            let found =
+                if valid == 0 { "Found none valid".to_owned() } else { format!("Found {valid} valid alternatives") };
             errors.push(junction(path, &format!("must validate one and only one schema (oneOf). {found}")));
             all.retain(|findings| !findings.is_empty() && valid == 0);
             errors.extend(all.into_iter().min_by_key(Vec::len).unwrap_or_default());
@@ -310,7 +311,11 @@ mod tests {
             json!("blue"),
             expect![[r#"spec.x: Unsupported value: "blue": supported values: "red", "green""#]],
         );
-        row(json!({"type": "string", "maxLength": 2}), json!("abc"), expect!["spec.x: Too long: may not be more than 2 bytes"]);
+        row(
+            json!({"type": "string", "maxLength": 2}),
+            json!("abc"),
+            expect!["spec.x: Too long: may not be more than 2 bytes"],
+        );
         row(
             json!({"type": "array", "maxItems": 1, "items": {"type": "string"}}),
             json!(["a", "b"]),
@@ -344,7 +349,9 @@ mod tests {
         row(
             json!({"type": "object", "oneOf": [{"required": ["a"]}, {"required": ["b"]}]}),
             json!({"a": 1, "b": 1}),
-            expect![[r#"<nil>: Invalid value: "": "spec.x" must validate one and only one schema (oneOf). Found 2 valid alternatives"#]],
+            expect![[
+                r#"<nil>: Invalid value: "": "spec.x" must validate one and only one schema (oneOf). Found 2 valid alternatives"#
+            ]],
         );
         row(
             json!({"type": "object", "anyOf": [{"required": ["a"]}, {"required": ["b"]}]}),

@@ -79,7 +79,8 @@ impl Registry {
     fn terminating(&self, name: &str, uid: &str) -> Option<Value> {
         let definition = self.cache.get(&definition_key(name))?.value();
         let held = object::finalizers(&definition).any(|finalizer| finalizer == FINALIZER);
-        (object::uid(&definition) == uid && held && object::deletion_timestamp(&definition).is_some()).then_some(definition)
+        (object::uid(&definition) == uid && held && object::deletion_timestamp(&definition).is_some())
+            .then_some(definition)
     }
 
     fn instances(&self, storage: &str) -> Vec<Arc<crate::object::Object>> {
@@ -91,7 +92,8 @@ impl Registry {
         let group = object::str_at(definition, "/spec/group").unwrap_or_default();
         let catalog = self.catalog();
         // Names that were never accepted have no instances of their own: what lies there is another definition's.
-        let Some(resource) = catalog.resources.iter().find(|resource| resource.names.group == group && *resource.storage == *storage)
+        let Some(resource) =
+            catalog.resources.iter().find(|resource| resource.names.group == group && *resource.storage == *storage)
         else {
             return Ok(());
         };
@@ -128,8 +130,12 @@ impl Registry {
             return Progress::Done;
         }
         let (status, reason, message) = match &outcome {
-            Err(failure) => ("True", "InstanceDeletionFailed", format!("could not list instances: {}", failure.message)),
-            Ok(()) if left > 0 => ("True", "InstanceDeletionInProgress", "CustomResource deletion is in progress".to_owned()),
+            Err(failure) => {
+                ("True", "InstanceDeletionFailed", format!("could not list instances: {}", failure.message))
+            }
+            Ok(()) if left > 0 => {
+                ("True", "InstanceDeletionInProgress", "CustomResource deletion is in progress".to_owned())
+            }
             Ok(()) => ("False", "InstanceDeletionCompleted", "removed all instances".to_owned()),
         };
         let now = format_time(self.clock.now());

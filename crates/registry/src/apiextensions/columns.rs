@@ -59,7 +59,7 @@ fn cell_of(type_: &str, value: &Value, now: Timestamp) -> Cell {
         ("string", value) => value.to_string().into(),
         ("integer", Value::Number(number)) => match (number.as_i64(), number.as_f64()) {
             (Some(whole), _) => whole.into(),
-            #[allow(clippy::cast_possible_truncation, reason = "Go cuts numbers off as well")]
+            #[expect(clippy::cast_possible_truncation, reason = "Go cuts numbers off as well")]
             (None, Some(broken)) => (broken as i64).into(),
             _ => Cell::Null,
         },

@@ -18,7 +18,9 @@ impl Strategy for CustomResourceDefinitionStrategy {
         let kind = ("CustomResourceDefinition", "CustomResourceDefinitionList");
         let resource = ("customresourcedefinitions", "customresourcedefinition");
         let type_name = "apiextensions.v1.CustomResourceDefinition";
-        Names::new(("apiextensions.k8s.io", "v1"), kind, resource, type_name).short(&["crd", "crds"]).in_api_extensions()
+        Names::new(("apiextensions.k8s.io", "v1"), kind, resource, type_name)
+            .short(&["crd", "crds"])
+            .in_api_extensions()
     }
 
     fn scope(&self) -> Scope {

@@ -12,7 +12,11 @@ enum Step {
     Element(i64),
     All,
     /// `[?(@.type=="Ready")]`: those whose member at the path equals the text, or does not.
-    Filter { path: JsonPath, equal: bool, value: Value },
+    Filter {
+        path: JsonPath,
+        equal: bool,
+        value: Value,
+    },
 }
 
 impl JsonPath {

@@ -75,9 +75,7 @@ impl Definition {
     pub(super) fn compile(object: &Value) -> Self {
         let spec = object.get("spec").unwrap_or(&Value::Null);
         let text = |pointer: &str| intern::text(object::str_at(object, pointer).unwrap_or_default());
-        let list = |pointer: &str| {
-            intern::list(object::list_at(object, pointer).iter().filter_map(Value::as_str))
-        };
+        let list = |pointer: &str| intern::list(object::list_at(object, pointer).iter().filter_map(Value::as_str));
         let names = Names {
             group: text("/spec/group"),
             version: "",
@@ -115,7 +113,8 @@ impl Version {
     fn compile(names: &Names, version: &Value) -> Self {
         let name = object::str_at(version, "/name").unwrap_or_default();
         let api_version = format!("{}/{name}", names.group);
-        let published = version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| Value::Object(Map::new()));
+        let published =
+            version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| Value::Object(Map::new()));
         let schema = Schema::compile_root(&published);
         Self {
             name: name.to_owned(),
@@ -142,7 +141,8 @@ fn deprecation(names: &Names, version: &Value, api_version: &str) -> Option<Stri
 }
 
 fn selectable(version: &Value) -> Vec<SelectedField> {
-    let paths = object::list_at(version, "/selectableFields").iter().filter_map(|field| object::str_at(field, "/jsonPath"));
+    let paths =
+        object::list_at(version, "/selectableFields").iter().filter_map(|field| object::str_at(field, "/jsonPath"));
     let field = |path: &str| {
         Some(SelectedField { name: path.trim_start_matches('.').to_owned(), path: JsonPath::parse(path).ok()? })
     };
@@ -151,9 +151,7 @@ fn selectable(version: &Value) -> Vec<SelectedField> {
 
 impl ScalePaths {
     fn compile(scale: &Value) -> Option<Self> {
-        let names = |pointer: &str| {
-            JsonPath::parse(object::str_at(scale, pointer)?).ok()?.names()
-        };
+        let names = |pointer: &str| JsonPath::parse(object::str_at(scale, pointer)?).ok()?.names();
         Some(Self {
             spec_replicas: names("/specReplicasPath")?,
             status_replicas: names("/statusReplicasPath")?,
@@ -279,7 +277,8 @@ impl Strategy for CustomKind {
 
     /// Whatever is neither metadata nor status is asked for.
     fn spec_changed(&self, object: &Value, old: &Value) -> bool {
-        let asked = |name: &str| name != "metadata" && name != "apiVersion" && !(self.version.status && name == "status");
+        let asked =
+            |name: &str| name != "metadata" && name != "apiVersion" && !(self.version.status && name == "status");
         let members = |object: &Value| -> Vec<(String, Value)> {
             let members = object.as_object().into_iter().flatten().filter(|(name, _)| asked(name));
             members.map(|(name, value)| (name.clone(), value.clone())).collect()

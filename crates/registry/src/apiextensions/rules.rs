@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sampan_cel::{Budget, Env, Error, Field, ListType, ObjectType, Order, Program, Type as Cel, Value as CelValue, escape};
+use sampan_cel::{
+    Budget, Env, Error, Field, ListType, ObjectType, Order, Program, Type as Cel, Value as CelValue, escape,
+};
 use sampan_meta::apply::Items;
 use sampan_meta::field::{self, ErrorKind, ErrorList, Path};
 use sampan_meta::object;
@@ -67,7 +69,8 @@ impl Rule {
         };
         let program = compiled("rule", source, Cel::Bool, "bool")?;
         let expression = text("messageExpression");
-        let expression = expression.map(|text| compiled("messageExpression", text, Cel::String, "string")).transpose()?;
+        let expression =
+            expression.map(|text| compiled("messageExpression", text, Cel::String, "string")).transpose()?;
         let path = text("fieldPath").map_or(Ok(None), |path| {
             let names = JsonPath::parse(path).ok().and_then(|path| path.names());
             names.map(Some).ok_or(("fieldPath", "does not refer to a field".to_owned()))
@@ -157,7 +160,14 @@ impl Walk {
         }
     }
 
-    fn rule(&mut self, schema: &Schema, rules: &Rules, rule: &Rule, (value, old): (&Value, Option<&Value>), path: &Path) {
+    fn rule(
+        &mut self,
+        schema: &Schema,
+        rules: &Rules,
+        rule: &Rule,
+        (value, old): (&Value, Option<&Value>),
+        path: &Path,
+    ) {
         let old = old.filter(|old| !old.is_null());
         let applies = if rule.about_change { old.is_some() || rule.optional_old } else { old != Some(value) };
         if !applies {
@@ -196,11 +206,15 @@ impl Walk {
         let shown = rule.shown();
         let why = match error {
             Error::TooCostly => {
-                format!("'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {shown}")
+                format!(
+                    "'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {shown}"
+                )
             }
             Error::OutOfBudget => error.to_string(),
             Error::Failed(message) if message.starts_with("no such overload") => {
-                format!("'{message}': call arguments did not match a supported operator, function or macro signature for rule: {shown}")
+                format!(
+                    "'{message}': call arguments did not match a supported operator, function or macro signature for rule: {shown}"
+                )
             }
             Error::Failed(message) => format!("{message} evaluating rule: {shown}"),
         };
@@ -288,7 +302,12 @@ mod tests {
     fn a_rule_that_does_not_hold_is_told_by_its_message() {
         let rule = json!([{"rule": "self.replicas <= self.max", "message": "replicas should be at most max"}]);
         check(rule.clone(), json!({"replicas": 2, "max": 3}), None, expect![""]);
-        check(rule, json!({"replicas": 4, "max": 3}), None, expect![[r#"spec: Invalid value: "object": replicas should be at most max"#]]);
+        check(
+            rule,
+            json!({"replicas": 4, "max": 3}),
+            None,
+            expect![[r#"spec: Invalid value: "object": replicas should be at most max"#]],
+        );
         check(
             json!([{"rule": "self.replicas <= self.max", "messageExpression": "'at most ' + string(self.max)", "fieldPath": ".replicas",
                 "reason": "FieldValueForbidden"}]),
@@ -321,7 +340,12 @@ mod tests {
             expect![[r#"spec: Invalid value: "object": failed rule: self.replicas > oldSelf.replicas"#]],
         );
         let optional = json!([{"rule": "oldSelf.hasValue() || self.replicas == 1", "optionalOldSelf": true, "message": "begins with one"}]);
-        check(optional.clone(), json!({"replicas": 2}), None, expect![[r#"spec: Invalid value: "object": begins with one"#]]);
+        check(
+            optional.clone(),
+            json!({"replicas": 2}),
+            None,
+            expect![[r#"spec: Invalid value: "object": begins with one"#]],
+        );
         check(optional, json!({"replicas": 2}), Some(json!({"replicas": 1})), expect![""]);
     }
 
@@ -334,8 +358,14 @@ mod tests {
 
     #[test]
     fn rules_that_cannot_be_used_say_why() {
-        let found = validate(&schema(json!([{"rule": "self.replicaz > 1"}, {"rule": "self.replicas"}]))["properties"]["spec"], false);
-        let keywords: Vec<_> = found.iter().map(|(index, (keyword, why))| format!("{index} {keyword} {}", why.lines().next().unwrap())).collect();
+        let found = validate(
+            &schema(json!([{"rule": "self.replicaz > 1"}, {"rule": "self.replicas"}]))["properties"]["spec"],
+            false,
+        );
+        let keywords: Vec<_> = found
+            .iter()
+            .map(|(index, (keyword, why))| format!("{index} {keyword} {}", why.lines().next().unwrap()))
+            .collect();
         expect![[r#"
             0 rule compilation failed: ERROR: <input>:1:5: undefined field 'replicaz'
             1 rule cel expression must evaluate to a bool"#]]

@@ -123,7 +123,8 @@ impl Schema {
     fn compile_structure(schema: &Value) -> Self {
         let flag = |name: &str| schema.get(name).and_then(Value::as_bool).unwrap_or(false);
         let text = |name: &str| schema.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let all = |name: &str| schema.get(name).and_then(Value::as_array).into_iter().flatten().map(Self::compile).collect();
+        let all =
+            |name: &str| schema.get(name).and_then(Value::as_array).into_iter().flatten().map(Self::compile).collect();
         let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
         Self {
             type_: text("type").and_then(Type::parse),
@@ -179,7 +180,8 @@ impl Limits {
         let count = |name: &str| schema.get(name).and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok());
         let flag = |name: &str| schema.get(name).and_then(Value::as_bool).unwrap_or(false);
         let list = |name: &str| schema.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-        let text = |name: &str| schema.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+        let text =
+            |name: &str| schema.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
         Self {
             format: text("format"),
             minimum: number("minimum"),

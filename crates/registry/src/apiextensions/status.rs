@@ -28,7 +28,11 @@ pub(super) fn settled(definition: &Value, others: &[Value], now: Timestamp) -> O
     };
     put(&mut next, accepted, now);
     if conflict.is_none() && !is_true(&next, "Established") {
-        put(&mut next, condition("Established", true, "InitialNamesAccepted", "the initial names have been accepted"), now);
+        put(
+            &mut next,
+            condition("Established", true, "InitialNamesAccepted", "the initial names have been accepted"),
+            now,
+        );
     } else if conflict.is_some() && conditions::get(&next, "Established").is_none() {
         put(&mut next, condition("Established", false, "NotAccepted", "not all names are accepted"), now);
     }
@@ -61,11 +65,14 @@ fn accept_names(definition: &mut Value, others: &[Value]) -> Option<(&'static st
         others.iter().any(|names| has(&names))
     };
     let wanted = definition.pointer("/spec/names").and_then(Value::as_object).cloned().unwrap_or_default();
-    let mut accepted = definition.pointer("/status/acceptedNames").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut accepted =
+        definition.pointer("/status/acceptedNames").and_then(Value::as_object).cloned().unwrap_or_default();
     let mut conflict = None;
     let resources = ["plural", "singular", "shortNames"];
     let kinds = ["kind", "listKind"];
-    for ((member, reason), members) in [(PLURAL, &resources[..]), (SINGULAR, &resources), (KIND, &kinds), (LIST_KIND, &kinds)] {
+    for ((member, reason), members) in
+        [(PLURAL, &resources[..]), (SINGULAR, &resources), (KIND, &kinds), (LIST_KIND, &kinds)]
+    {
         let Some(name) = wanted.get(member) else { continue };
         if taken(members, name) {
             conflict = Some((reason, already(name)));

@@ -102,7 +102,8 @@ fn validate_spec(errors: &mut ErrorList, spec: &Value, path: &Path) {
     versions::validate(errors, spec, path);
     let preserves = object::bool_at(spec, "/preserveUnknownFields") == Some(true);
     if preserves {
-        let why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
+        let why =
+            "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
         errors.push(field::invalid(&path.child("preserveUnknownFields"), true, why));
     }
     let names_path = path.child("names");

@@ -85,9 +85,8 @@ fn settle(writer: &Writer<'_>, mut managers: Vec<Managed<'_>>, changed: bool) ->
 
 /// Brings what was merged into the shape its type has.
 fn conform(writer: &Writer<'_>, object: &mut Value, config: &Value) -> Result<(), Status> {
-    let unfit = |error| {
-        unexpected(format!("failed to convert new typed object ({}) to object: {error}", identity(config)))
-    };
+    let unfit =
+        |error| unexpected(format!("failed to convert new typed object ({}) to object: {error}", identity(config)));
     if let Some(kind) = writer.versions.custom() {
         return kind.prune(object).map(drop).map_err(unfit);
     }

@@ -50,9 +50,9 @@ impl Filter {
             let stored = resource.stored_field(&requirement.field);
             let field = stored.ok_or_else(|| unsupported(&requirement.field))?.to_owned();
             let equal = requirement.operator == FieldOperator::Equals;
-            let custom = resource.as_custom().and_then(|kind| {
-                kind.selectable().iter().find(|selectable| selectable.name == field).cloned()
-            });
+            let custom = resource
+                .as_custom()
+                .and_then(|kind| kind.selectable().iter().find(|selectable| selectable.name == field).cloned());
             filter.require(resource, FieldRequirement { field, equal, value: requirement.value.clone(), custom });
         }
         Ok(filter)

@@ -45,7 +45,10 @@ impl Registry {
         resource: &Resource,
         patch: &Patch,
     ) -> Result<Updated, Status> {
-        self.change_scale(cx, resource, true, Tracking::ByUpdate, |now| patch.apply(cx, PatchTarget::Type(TYPE_NAME), now)).await
+        self.change_scale(cx, resource, true, Tracking::ByUpdate, |now| {
+            patch.apply(cx, PatchTarget::Type(TYPE_NAME), now)
+        })
+        .await
     }
 
     /// Lays the Scale a client wants over the object. `wanted` is given the present Scale, with who owns its replicas.

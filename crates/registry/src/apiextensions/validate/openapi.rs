@@ -32,7 +32,8 @@ const FORBIDDEN: [&str; 6] = ["id", "additionalItems", "patternProperties", "def
 
 pub(super) fn validate_root(errors: &mut ErrorList, schema: &Value, status: bool, path: &Path) {
     if status && NOT_AT_ROOT.iter().any(|keyword| schema.get(keyword).is_some()) {
-        let why = format!("only {AT_ROOT} fields are allowed at the root of the schema if the status subresource is enabled");
+        let why =
+            format!("only {AT_ROOT} fields are allowed at the root of the schema if the status subresource is enabled");
         errors.push(field::invalid(path, schema.clone(), why));
     }
 }
@@ -133,11 +134,19 @@ fn validate_set(errors: &mut ErrorList, schema: &Value, path: &Path) {
     match object::str_at(items, "/type") {
         Some("object") if object::str_at(items, "/x-kubernetes-map-type") != Some("atomic") => {
             let why = "must be atomic as item of a list with x-kubernetes-list-type=set";
-            errors.push(field::invalid(&path.child("x-kubernetes-map-type"), items["x-kubernetes-map-type"].clone(), why));
+            errors.push(field::invalid(
+                &path.child("x-kubernetes-map-type"),
+                items["x-kubernetes-map-type"].clone(),
+                why,
+            ));
         }
         Some("array") if !matches!(object::str_at(items, "/x-kubernetes-list-type"), None | Some("atomic")) => {
             let why = "must be atomic as item of a list with x-kubernetes-list-type=set";
-            errors.push(field::invalid(&path.child("x-kubernetes-list-type"), items["x-kubernetes-list-type"].clone(), why));
+            errors.push(field::invalid(
+                &path.child("x-kubernetes-list-type"),
+                items["x-kubernetes-list-type"].clone(),
+                why,
+            ));
         }
         _ => (),
     }
@@ -175,7 +184,8 @@ fn validate_map_keys(errors: &mut ErrorList, schema: &Value, keys: &[Value], pat
             errors.push(field::forbidden(&place.child("nullable"), why));
         }
         if property.get("default").is_none() && !required.iter().any(|required| required == name) {
-            let why = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
+            let why =
+                "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
             errors.push(field::required(&place.child("default"), why));
         }
     }

@@ -99,8 +99,10 @@ fn typed(errors: &mut ErrorList, schema: &Value, level: Level, path: &Path) {
 fn whole(errors: &mut ErrorList, schema: &Value, level: Level, path: &Path) {
     let embedded = flag(schema, "x-kubernetes-embedded-resource");
     let properties = schema.get("properties").and_then(Value::as_object);
-    if embedded && !flag(schema, "x-kubernetes-preserve-unknown-fields") && properties.is_none_or(|own| own.is_empty()) {
-        let why = "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields";
+    if embedded && !flag(schema, "x-kubernetes-preserve-unknown-fields") && properties.is_none_or(|own| own.is_empty())
+    {
+        let why =
+            "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields";
         errors.push(field::required(&path.child("properties"), why));
     }
     if level != Level::Root && !embedded {
@@ -118,7 +120,9 @@ fn whole(errors: &mut ErrorList, schema: &Value, level: Level, path: &Path) {
     let foreign = metadata.is_some_and(|metadata| {
         metadata.iter().any(|(keyword, value)| match keyword.as_str() {
             "type" | "description" => false,
-            "properties" => value.as_object().into_iter().flatten().any(|(name, _)| name != "name" && name != "generateName"),
+            "properties" => {
+                value.as_object().into_iter().flatten().any(|(name, _)| name != "name" && name != "generateName")
+            }
             _ => true,
         })
     });
@@ -235,5 +239,69 @@ fn covered(errors: &mut ErrorList, inner: &Value, schema: &Value, inner_path: &P
     }
     if let Some(not) = inner.get("not").filter(|not| not.is_object()) {
         covered(errors, not, schema, &inner_path.child("not"), path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    fn check(spec: Value, expected: Expect) {
+        let mut errors = ErrorList::new();
+        validate(&mut errors, &json!({"type": "object", "properties": {"spec": spec}}), &Path::new("s"));
+        expected.assert_eq(&errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn what_junctors_speak_of_is_described_outside_of_them() {
+        check(
+            json!({"type": "object", "properties": {"a": {"type": "string"}}, "oneOf": [{"required": ["a"], "properties": {"b": {"minLength": 1}}}]}),
+            expect![
+                "s.properties[spec].properties[b]: Required value: because it is defined in s.properties[spec].oneOf[0].properties[b]"
+            ],
+        );
+        check(
+            json!({"type": "object", "properties": {"a": {"type": "string"}}, "anyOf": [{"properties": {"a": {"type": "string", "minLength": 1}}}]}),
+            expect!["s.properties[spec].anyOf[0].properties[a].type: Forbidden: must be empty to be structural"],
+        );
+    }
+
+    #[test]
+    fn int_or_string_may_be_said_in_the_long_way() {
+        let long = json!([{"type": "integer"}, {"type": "string"}]);
+        check(json!({"x-kubernetes-int-or-string": true, "anyOf": long}), expect![""]);
+        check(
+            json!({"x-kubernetes-int-or-string": true, "allOf": [{"anyOf": long}, {"pattern": "^[0-9]+%?$"}]}),
+            expect![""],
+        );
+        check(
+            json!({"anyOf": long}),
+            expect!["s.properties[spec].type: Required value: must not be empty for specified object fields"],
+        );
+    }
+
+    #[test]
+    fn places_have_a_type_and_lists_have_items() {
+        check(json!({"type": "array"}), expect!["s.properties[spec].items: Required value: must be specified"]);
+        check(
+            json!({"type": "array", "items": {"properties": {}}}),
+            expect!["s.properties[spec].items.type: Required value: must not be empty for specified array items"],
+        );
+        check(json!({"x-kubernetes-preserve-unknown-fields": true}), expect![""]);
+        check(
+            json!({"type": "object", "x-kubernetes-embedded-resource": true}),
+            expect![
+                "s.properties[spec].properties: Required value: must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields"
+            ],
+        );
+        check(
+            json!({"type": "string", "pattern": "("}),
+            expect![[r#"
+                s.properties[spec].pattern: Invalid value: "(": must be a valid regular expression, but isn't: regex parse error:
+                    (
+                    ^
+                error: unclosed group"#]],
+        );
     }
 }

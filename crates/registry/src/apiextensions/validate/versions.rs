@@ -74,11 +74,10 @@ fn validate_deprecation(errors: &mut ErrorList, version: &Value, path: &Path) {
     } else if warning.trim().is_empty() {
         errors.push(field::invalid(&path, warning, "must not only contain whitespace"));
     }
-    for (index, character) in warning.char_indices().filter(|(_, character)| character.is_control()) {
-        let why = format!("must only contain printable UTF-8 characters; non-printable character found at index {index}");
+    if let Some(index) = warning.find(char::is_control) {
+        let why =
+            format!("must only contain printable UTF-8 characters; non-printable character found at index {index}");
         errors.push(field::invalid(&path, warning, why));
-        let _ = character;
-        break;
     }
 }
 
@@ -95,7 +94,11 @@ fn validate_column(errors: &mut ErrorList, column: &Value, path: &Path) {
     }
     let format = text("format");
     if !format.is_empty() && !COLUMN_FORMATS.contains(&format) {
-        errors.push(field::invalid(&path.child("format"), format, format!("must be one of {}", COLUMN_FORMATS.join(","))));
+        errors.push(field::invalid(
+            &path.child("format"),
+            format,
+            format!("must be one of {}", COLUMN_FORMATS.join(",")),
+        ));
     }
     simple_path(errors, text("jsonPath"), "", &path.child("jsonPath"));
 }
