@@ -1,7 +1,7 @@
 //! Subresources that are no part of an object: logs, proxies, tokens.
 
 mod log;
-mod proxy;
+pub(crate) mod proxy;
 mod token;
 
 use std::sync::Arc;

@@ -5,6 +5,7 @@
 mod deadline;
 mod seat;
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -45,6 +46,8 @@ pub(crate) struct Call {
     pub(crate) remainder: String,
     /// For the client; each becomes a header.
     pub(crate) warnings: Vec<String>,
+    /// For the audit log, from admission.
+    pub(crate) annotations: BTreeMap<String, String>,
     /// For the audit log.
     pub(crate) target: audit::Target,
 }
@@ -163,8 +166,9 @@ async fn answer(
         None => body,
     };
     let server = Arc::clone(server);
-    let warned = Vec::new();
-    let mut call = Call { server, caller, attributes, method, query, headers, remainder, warnings: warned, target };
+    let (warned, annotations) = (Vec::new(), BTreeMap::new());
+    let mut call =
+        Call { server, caller, attributes, method, query, headers, remainder, warnings: warned, annotations, target };
     let answer = dispatch(&mut call, body);
     let outcome = match limit {
         None => answer.await,
@@ -173,6 +177,9 @@ async fn answer(
             .unwrap_or_else(|_| Err(Status::timeout("request did not complete within the allotted timeout", 0))),
     };
     warnings.append(&mut call.warnings);
+    if let Some(trail) = trail {
+        trail.annotate(std::mem::take(&mut call.annotations));
+    }
     outcome
         .map(|response| if sort == Sort::LongRunning { response.map(|body| counting(body, counted)) } else { response })
 }

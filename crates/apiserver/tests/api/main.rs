@@ -28,3 +28,4 @@ mod patches;
 mod speed;
 mod tls;
 mod watch;
+mod webhooks;
