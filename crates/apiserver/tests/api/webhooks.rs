@@ -142,7 +142,12 @@ async fn what_is_wrong_with_a_webhook_is_told() {
         configure(&cluster, "validating", client_config).await;
         told.push(create(&cluster, "refused").await.replace(&port, ":PORT"));
     }
-    expect![[r#""#]].assert_eq(&told.join("\n"));
+    expect![[r#"
+        500 InternalError Internal error occurred: failed calling webhook "hook.example.com": failed to call webhook: Post "https://127.0.0.1:PORT/hang?timeout=1s": context deadline exceeded
+        500 InternalError Internal error occurred: failed calling webhook "hook.example.com": failed to call webhook: an error on the server ("out of order") has prevented the request from succeeding
+        500 InternalError Internal error occurred: failed calling webhook "hook.example.com": failed to call webhook: Post "https://127.0.0.1:PORT/flood?timeout=1s": length limit exceeded
+        500 InternalError Internal error occurred: failed calling webhook "hook.example.com": failed to call webhook: Post "https://127.0.0.1:PORT/allow?timeout=1s": tls: failed to verify certificate: invalid peer certificate: BadSignature
+        500 InternalError Internal error occurred: failed calling webhook "hook.example.com": failed to call webhook: Post "https://nowhere.default.svc:443/?timeout=1s": service "nowhere" not found"#]].assert_eq(&told.join("\n"));
 }
 
 #[tokio::test]
@@ -182,7 +187,17 @@ async fn a_policy_is_refused_when_its_expressions_are_none_and_acts_when_they_ar
     for expression in ["object.", "variables.nothing < 2", "variables.keys", "params.x == 1"] {
         told.push(cluster.ask(&format!("POST {path}\n\n{}", policy(expression))).await.failure());
     }
-    expect![[r#""#]].assert_eq(&told.join("\n"));
+    expect![[r#"
+        422 Invalid ValidatingAdmissionPolicy.admissionregistration.k8s.io "small" is invalid: spec.validations[0].expression: Invalid value: "object.": compilation failed: ERROR: <input>:1:8: Syntax error: mismatched input '<EOF>' expecting IDENTIFIER
+         | object.
+         | .......^
+        422 Invalid ValidatingAdmissionPolicy.admissionregistration.k8s.io "small" is invalid: spec.validations[0].expression: Invalid value: "variables.nothing < 2": compilation failed: ERROR: <input>:1:10: undefined field 'nothing'
+         | variables.nothing < 2
+         | .........^
+        422 Invalid ValidatingAdmissionPolicy.admissionregistration.k8s.io "small" is invalid: spec.validations[0].expression: Invalid value: "variables.keys": must evaluate to bool but got int
+        422 Invalid ValidatingAdmissionPolicy.admissionregistration.k8s.io "small" is invalid: spec.validations[0].expression: Invalid value: "params.x == 1": compilation failed: ERROR: <input>:1:1: undeclared reference to 'params' (in container '')
+         | params.x == 1
+         | ^"#]].assert_eq(&told.join("\n"));
     cluster.create(&path, policy("variables.keys < 2")).await;
     let binding =
         json!({ "metadata": { "name": "small" }, "spec": { "policyName": "small", "validationActions": ["Deny"] } });
