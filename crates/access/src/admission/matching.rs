@@ -28,7 +28,7 @@ pub(super) struct Subject<'a> {
 impl<'a> Subject<'a> {
     pub(super) fn new(request: &'a AdmissionRequest<'a>, object: &'a Value) -> Self {
         let deletes = request.operation == Operation::Delete;
-        Self { request, object: (!deletes).then_some(object), old: request.old.or(deletes.then_some(object)) }
+        Self { request, object: (!deletes).then_some(object), old: request.old.or_else(|| deletes.then_some(object)) }
     }
 
     /// Whether no rule may be about this request.
