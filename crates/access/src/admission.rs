@@ -6,11 +6,16 @@ mod certificates;
 mod default_ingress_class;
 mod default_storage_class;
 mod default_toleration_seconds;
+mod deny_service_external_ips;
+mod expressions;
 mod limit_ranger;
+mod matching;
+mod mutating_policy;
 mod namespace_lifecycle;
 mod node_restriction;
 mod pod_security;
 mod pod_topology_labels;
+mod policies;
 mod priority;
 mod pvc_resize;
 mod resource_quota;
@@ -20,6 +25,8 @@ mod runtime_class;
 mod service_account;
 mod storage_object_in_use;
 mod taint_nodes_by_condition;
+mod validating_policy;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +40,8 @@ use sampan_meta::{Clock, Entropy, Status, object};
 use serde_json::Value;
 
 use crate::authz::Authorizer;
+
+pub use webhooks::WebhookClient;
 
 /// What plugins may look at. They decide; all they write is how much of a quota is used.
 #[derive(Clone)]
@@ -93,12 +102,59 @@ fn all() -> Vec<Box<dyn Plugin>> {
 pub struct Chain {
     context: Context,
     plugins: Vec<Box<dyn Plugin>>,
+    mutating_policies: mutating_policy::MutatingAdmissionPolicies,
+    validating_policies: validating_policy::ValidatingAdmissionPolicies,
+    webhooks: Option<webhooks::Webhooks>,
 }
 
 impl Chain {
     /// The plugins that upstream has on by default and that concern the kinds there are.
     pub fn new(context: Context) -> Self {
-        Self { context, plugins: all() }
+        Self {
+            context,
+            plugins: all(),
+            mutating_policies: Default::default(),
+            validating_policies: Default::default(),
+            webhooks: None,
+        }
+    }
+
+    /// Lets webhooks be asked, through this client.
+    #[must_use]
+    pub fn with_webhooks(mut self, client: Arc<dyn WebhookClient>) -> Self {
+        self.webhooks = Some(webhooks::Webhooks::new(client));
+        self
+    }
+
+    /// Refuses external IPs of Services that were not there before. Upstream has this plugin off by default.
+    #[must_use]
+    pub fn denying_service_external_ips(mut self) -> Self {
+        self.plugins.push(Box::new(deny_service_external_ips::DenyServiceExternalIPs));
+        self
+    }
+
+    fn mutate_built_in(&self, request: &AdmissionRequest<'_>, object: &mut Value) -> Result<(), Status> {
+        for plugin in &self.plugins {
+            plugin.mutate(&self.context, request, object).inspect_err(|status| refused(plugin.name(), status))?;
+        }
+        Ok(())
+    }
+
+    /// Policies, then webhooks.
+    async fn mutate_configured(
+        &self,
+        request: &AdmissionRequest<'_>,
+        object: &mut Value,
+        rounds: &mut webhooks::Rounds,
+    ) -> Result<(), Status> {
+        let refused_by = |plugin: &'static str| move |status: &Status| refused(plugin, status);
+        let policies = self.mutating_policies.mutate(&self.context, request, object, rounds);
+        policies.inspect_err(refused_by("MutatingAdmissionPolicy"))?;
+        if let Some(webhooks) = &self.webhooks {
+            let asked = webhooks.mutate(&self.context, request, object, rounds).await;
+            asked.inspect_err(refused_by("MutatingAdmissionWebhook"))?;
+        }
+        Ok(())
     }
 }
 
@@ -110,10 +166,17 @@ impl Admission for Chain {
     ) -> BoxFuture<'a, Result<(), Status>> {
         async move {
             service_account::wait_for_default(&self.context, request, object).await;
-            for plugin in &self.plugins {
-                plugin.mutate(&self.context, request, object).inspect_err(|status| refused(plugin.name(), status))?;
+            self.mutate_built_in(request, object)?;
+            let mut rounds = webhooks::Rounds::default();
+            self.mutate_configured(request, object, &mut rounds).await?;
+            if !rounds.changed {
+                return Ok(());
             }
-            Ok(())
+            // Once more over what was made of it; whoever changes it now is not followed up on.
+            let before = object.clone();
+            self.mutate_built_in(request, object)?;
+            rounds.second(*object != before);
+            self.mutate_configured(request, object, &mut rounds).await
         }
         .boxed()
     }
@@ -127,11 +190,36 @@ impl Admission for Chain {
             for plugin in &self.plugins {
                 plugin.validate(&self.context, request, object).inspect_err(|status| refused(plugin.name(), status))?;
             }
+            let policies = &self.validating_policies;
+            policies
+                .validate(&self.context, request, object)
+                .inspect_err(|status| refused("ValidatingAdmissionPolicy", status))?;
+            if let Some(webhooks) = &self.webhooks {
+                let asked = webhooks.validate(&self.context, request, object).await;
+                asked.inspect_err(|status| refused("ValidatingAdmissionWebhook", status))?;
+            }
             // Last: what another plugin refuses is not charged.
             resource_quota::charge(&self.context, request, object).await
         }
         .boxed()
     }
+}
+
+/// The object with a JSON patch applied.
+fn patched(object: &Value, patch: &Value) -> Result<Value, Status> {
+    let mut patched = object.clone();
+    sampan_meta::patch::json(&mut patched, patch).map_err(Status::internal)?;
+    reshaped(patched)
+}
+
+/// What was made of an object by others, in the shape of its kind and with its defaults.
+fn reshaped(mut object: Value) -> Result<Value, Status> {
+    let kind = object::group_version_kind(&object);
+    if let Some(type_) = sampan_api::schema().by_kind(&kind.api_version(), &kind.kind) {
+        sampan_meta::decode::conform(sampan_api::schema(), type_, &mut object).map_err(Status::internal)?;
+        sampan_api::default_object(&kind, &mut object);
+    }
+    Ok(object)
 }
 
 fn refused(plugin: &str, status: &Status) {

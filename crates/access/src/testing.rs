@@ -46,6 +46,7 @@ fn key(object: &Value) -> Key {
     let kind = object::group_version_kind(object);
     let plural = match kind.kind.to_lowercase() {
         kind if kind.ends_with("class") => format!("{kind}es"),
+        kind if kind.ends_with("policy") => kind.replace("policy", "policies"),
         kind => format!("{kind}s"),
     };
     let resource = GroupResource::new(kind.group, plural);
@@ -68,6 +69,11 @@ impl Lister for Objects {
 
     fn version(&self, resource: &GroupResource) -> u64 {
         self.versions.lock().get(resource).copied().unwrap_or_default()
+    }
+
+    fn resource_of(&self, api_version: &str, kind: &str) -> Option<(GroupResource, bool)> {
+        let known = api_version == "v1" && matches!(kind, "ConfigMap" | "Secret");
+        known.then(|| (GroupResource::new("", format!("{}s", kind.to_lowercase())), true))
     }
 }
 

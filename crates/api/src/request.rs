@@ -117,9 +117,9 @@ pub struct AdmissionRequest<'a> {
     pub warnings: &'a Warnings,
 }
 
-/// What a client is told beside the answer (`Warning: 299` headers), each thing once.
+/// What a client is told beside the answer (`Warning: 299` headers), each thing once; and what the audit log is told beside the event.
 #[derive(Debug, Default)]
-pub struct Warnings(Mutex<Vec<String>>);
+pub struct Warnings(Mutex<Vec<String>>, Mutex<BTreeMap<String, String>>);
 
 impl Warnings {
     /// Adds one, unless it is there.
@@ -129,6 +129,17 @@ impl Warnings {
         if !warnings.contains(&warning) {
             warnings.push(warning);
         }
+    }
+
+    /// Adds an annotation to the event in the audit log; the first of a key stays.
+    pub fn annotate(&self, key: impl Into<String>, value: impl Into<String>) {
+        let mut annotations = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        annotations.entry(key.into()).or_insert_with(|| value.into());
+    }
+
+    /// The annotations so far, taken away.
+    pub fn take_annotations(&self) -> BTreeMap<String, String> {
+        std::mem::take(&mut self.1.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Those so far, taken away.
@@ -183,6 +194,12 @@ pub trait Lister: Send + Sync {
 
     /// Changes whenever any object of the resource changed: the key of what is compiled from them.
     fn version(&self, resource: &GroupResource) -> u64;
+
+    /// The resource a kind is kept under and whether it lies in namespaces; `None` for kinds that are not served.
+    fn resource_of(&self, api_version: &str, kind: &str) -> Option<(GroupResource, bool)> {
+        let _ = (api_version, kind);
+        None
+    }
 }
 
 /// Writes the status of an object: the one thing admission writes, which is how much of a quota is used.

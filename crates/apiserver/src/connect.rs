@@ -2,7 +2,7 @@
 
 mod container;
 mod log;
-mod proxy;
+pub(crate) mod proxy;
 mod stream;
 mod token;
 mod upgrade;

@@ -50,6 +50,7 @@ mod server;
 mod service;
 mod verbs;
 mod version;
+mod webhook_client;
 
 pub use audit::{Audit, FileOptions, Level, Log, LogFile, Mode, Policy, PolicyError, Sink, Stage};
 pub use body::{Body, BodyError, BoxError};
@@ -58,3 +59,4 @@ pub use kubernetes_service::{Address, publish};
 pub use server::{ApiServer, Options};
 pub use service::Service;
 pub use version::Version;
+pub use webhook_client::HttpsWebhooks;

@@ -5,6 +5,7 @@
 mod deadline;
 mod seat;
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -46,6 +47,8 @@ pub(crate) struct Call {
     pub(crate) remainder: String,
     /// For the client; each becomes a header.
     pub(crate) warnings: Vec<String>,
+    /// For the audit log, from admission.
+    pub(crate) annotations: BTreeMap<String, String>,
     /// For the audit log.
     pub(crate) target: audit::Target,
     /// The client's connection, for who turns it into one of another protocol.
@@ -170,7 +173,7 @@ async fn answer(
         None => body,
     };
     let server = Arc::clone(server);
-    let warned = Vec::new();
+    let (warned, annotations) = (Vec::new(), BTreeMap::new());
     let counted = Some(counted);
     let mut call = Call {
         server,
@@ -181,6 +184,7 @@ async fn answer(
         headers,
         remainder,
         warnings: warned,
+        annotations,
         target,
         upgrade,
         counted,
@@ -193,6 +197,9 @@ async fn answer(
             .unwrap_or_else(|_| Err(Status::timeout("request did not complete within the allotted timeout", 0))),
     };
     warnings.append(&mut call.warnings);
+    if let Some(trail) = trail {
+        trail.annotate(std::mem::take(&mut call.annotations));
+    }
     let counted = call.counted.take().filter(|_| sort == Sort::LongRunning);
     outcome.map(|response| match counted {
         Some(counted) => response.map(|body| counting(body, counted)),

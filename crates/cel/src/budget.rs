@@ -15,6 +15,8 @@ pub const PER_MATCH_CONDITIONS: u64 = PER_REQUEST / 4;
 pub struct Budget {
     left: u64,
     expression: u64,
+    /// How many nodes of trees are being evaluated within each other, variables of variables included.
+    pub(crate) depth: u16,
 }
 
 impl Default for Budget {
@@ -26,7 +28,7 @@ impl Default for Budget {
 impl Budget {
     /// So much for all evaluations, and [`PER_EXPRESSION`] for each of them.
     pub fn new(total: u64) -> Self {
-        Self { left: total, expression: PER_EXPRESSION }
+        Self { left: total, expression: PER_EXPRESSION, depth: 0 }
     }
 
     /// What is left for further evaluations.

@@ -35,6 +35,7 @@
 //!
 //! Why it is our own: the evaluators to be had count no cost and so cannot end an expression, and copy the object they look at.
 
+pub mod admission;
 mod ast;
 mod authorizer;
 mod budget;

@@ -88,6 +88,9 @@ pub(crate) struct Server {
     /// made at the first start, when not given. Servers that share a store need the same one
     #[arg(long, value_name = "FILE")]
     pub(crate) encryption_provider_config: Option<PathBuf>,
+    /// Admission plugins beyond those that are always on, as kube-apiserver has them
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = ["DenyServiceExternalIPs"])]
+    pub(crate) enable_admission_plugins: Vec<String>,
     #[command(flatten)]
     pub(crate) audit: AuditLog,
 }

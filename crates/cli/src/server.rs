@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use sampan_access::pki::{self, Clients, Identity, LiveCertificate, Subject};
 use sampan_access::{Authenticator, Authority, Authorizer, Chain, admission, kubeconfig, token};
 use sampan_api::request::User;
-use sampan_apiserver::{ApiServer, Audit, Limits, Version};
+use sampan_apiserver::{ApiServer, Audit, HttpsWebhooks, Limits, Version};
 use sampan_client::Client;
 use sampan_registry::Registry;
 use sampan_store::Store;
@@ -64,7 +64,8 @@ impl Server {
         let to_nodes = ("apiserver-kubelet-client", Subject::kubelet_api_client());
         let to_nodes = certificates::keep_shown(parts, &authority, &outside, to_nodes)?;
         let audit = audit::open(&options.audit, &layout, &outside)?;
-        let api = assemble(registry.clone(), &authority, to_nodes, audit.clone(), &outside)?;
+        let denies_external_ips = options.enable_admission_plugins.iter().any(|name| name == "DenyServiceExternalIPs");
+        let api = assemble(registry.clone(), &authority, to_nodes, audit.clone(), denies_external_ips, &outside)?;
         let url = format!("https://127.0.0.1:{port}");
         let oci = EmbeddedRegistry::bind(&layout, registry_port(options, port), outside.entropy.as_ref()).await?;
         let server = Self { layout, authority, url, oci, registry, api, outside, _lock: lock, _range: range };
@@ -183,6 +184,7 @@ fn assemble(
     authority: &Arc<Authority>,
     to_nodes: Arc<LiveCertificate>,
     audit: Option<Arc<Audit>>,
+    denies_external_ips: bool,
     outside: &Outside,
 ) -> Result<Arc<ApiServer>> {
     let (clock, entropy) = (outside.clock.clone(), outside.entropy.clone());
@@ -202,11 +204,16 @@ fn assemble(
         entropy: entropy.clone(),
         writer: registry.clone(),
     };
+    let webhooks = HttpsWebhooks::new(registry.clone(), clock.clone(), rustls_native_certs::load_native_certs().certs);
+    let mut chain = Chain::new(admission).with_webhooks(Arc::new(webhooks));
+    if denies_external_ips {
+        chain = chain.denying_service_external_ips();
+    }
     let roots = vec![authority.certificate().clone()];
     let options = sampan_apiserver::Options {
         authenticator: Arc::new(Authenticator::new(roots.clone(), tokens.clone(), registry.clone(), clock.clone())),
         authorizer,
-        admission: Arc::new(Chain::new(admission)),
+        admission: Arc::new(chain),
         tokens,
         version: Version { git_version: version::kubelet(), ..Version::default() },
         node_client: Some(Arc::new(pki::live_client_config(&roots, to_nodes, clock.clone())?)),

@@ -78,6 +78,11 @@ impl<'a> RequestContext<'a> {
         self.warnings.take()
     }
 
+    /// What the audit log is to be told, taken away.
+    pub fn take_annotations(&self) -> std::collections::BTreeMap<String, String> {
+        self.warnings.take_annotations()
+    }
+
     /// The same context asked about another object or operation, as admission wants to see it.
     pub(crate) fn admission_request<'b>(
         &'b self,

@@ -39,6 +39,15 @@ impl Lister for Registry {
     fn version(&self, resource: &GroupResource) -> u64 {
         self.by_group(resource).map_or(0, |resource| Registry::version(self, &resource))
     }
+
+    fn resource_of(&self, api_version: &str, kind: &str) -> Option<(GroupResource, bool)> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let served = |resource: &&Arc<Resource>| {
+            let names = &resource.names;
+            names.group == group && names.version == version && names.kind == kind
+        };
+        self.resources().iter().find(served).map(|resource| (resource.group_resource(), resource.namespaced))
+    }
 }
 
 impl StatusWriter for Registry {

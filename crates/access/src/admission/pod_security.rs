@@ -40,6 +40,7 @@ impl Plugin for PodSecurity {
             ("", "pods", subresource) if !IGNORED.contains(&subresource) => validate_pod(context, request, object),
             (group, resource, "") => {
                 if let Some(pod) = template(group, resource, object) {
+                    let pod = with_class(context, pod);
                     let policy = policy_of(context, request).map(|(policy, _)| policy);
                     policy.into_iter().for_each(|policy| warn(request, policy.warn, &pod));
                 }
@@ -62,6 +63,13 @@ fn template<'a>(group: &str, resource: &str, object: &'a Value) -> Option<Pod<'a
     object.pointer(pointer).map(Pod::of)
 }
 
+/// A pod with what its RuntimeClass says of it.
+fn with_class<'a>(context: &Context, pod: Pod<'a>) -> Pod<'a> {
+    let Some(name) = pod.runtime_class() else { return pod };
+    let class = context.lister.get(&GroupResource::new("node.k8s.io", "runtimeclasses"), "", name);
+    pod.with_handler(class.as_ref().and_then(|class| object::str_at(class, "/handler")))
+}
+
 /// What the namespace of the request demands, and what is wrong with its labels. A namespace that is not there demands nothing: no
 /// pod gets there.
 fn policy_of(context: &Context, request: &AdmissionRequest<'_>) -> Option<(Policy, sampan_meta::field::ErrorList)> {
@@ -75,7 +83,7 @@ fn validate_pod(context: &Context, request: &AdmissionRequest<'_>, object: &Valu
         return Ok(());
     }
     let Some((policy, _)) = policy_of(context, request) else { return Ok(()) };
-    let pod = Pod::of(object);
+    let pod = with_class(context, Pod::of(object));
     let violations = evaluate(policy.enforce, &pod);
     if !violations.is_empty() {
         let why = format!("violates PodSecurity {:?}: {}", policy.enforce.to_string(), details(&violations));
@@ -147,7 +155,8 @@ fn warn_of_pods(context: &Context, request: &AdmissionRequest<'_>, namespace: &s
     }
     let mut found: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for pod in pods.into_iter().take(MOST_PODS) {
-        let reasons: Vec<&str> = evaluate(enforce, &Pod::of(pod)).iter().map(|violation| violation.reason).collect();
+        let reasons: Vec<&str> =
+            evaluate(enforce, &with_class(context, Pod::of(pod))).iter().map(|violation| violation.reason).collect();
         if !reasons.is_empty() {
             found.entry(reasons.join(", ")).or_default().push(object::name(pod));
         }

@@ -12,8 +12,10 @@ mod limits;
 mod nodes;
 mod pod_security;
 mod pods;
+mod policies;
 mod quotas;
 mod volumes;
+mod webhooks;
 
 pub(super) struct Fixture {
     pub(super) objects: Arc<Objects>,

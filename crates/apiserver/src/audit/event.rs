@@ -86,6 +86,8 @@ pub(super) struct Annotations {
     pub(super) decision: &'static str,
     #[serde(rename = "authorization.k8s.io/reason")]
     pub(super) reason: String,
+    #[serde(flatten)]
+    pub(super) admission: BTreeMap<String, String>,
 }
 
 /// What a request is about; empty members are left out.

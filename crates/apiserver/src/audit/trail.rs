@@ -1,5 +1,6 @@
 //! One request on its way through the server, as the log will tell of it.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -132,7 +133,14 @@ impl Trail {
             Decision::Allowed { reason } => ("allow", reason.clone()),
             Decision::Denied { reason } => ("forbid", reason.clone()),
         };
-        self.annotations = Some(Annotations { decision, reason });
+        self.annotations = Some(Annotations { decision, reason, admission: BTreeMap::new() });
+    }
+
+    /// What admission has to add.
+    pub(crate) fn annotate(&mut self, admission: BTreeMap<String, String>) {
+        if let Some(annotations) = &mut self.annotations {
+            annotations.admission = admission;
+        }
     }
 
     /// The body, to be read in place of the one that came.

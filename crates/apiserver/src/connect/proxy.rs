@@ -194,7 +194,8 @@ fn service_port(service: &Value, address: &Address<'_>) -> Result<String, Status
     }
 }
 
-fn ready(slice: &Value, port_name: &str, tls: Tls) -> Vec<Target> {
+/// The ready endpoints of a slice, at the port of this name.
+pub(crate) fn ready(slice: &Value, port_name: &str, tls: Tls) -> Vec<Target> {
     let ports = object::list_at(slice, "/ports");
     let port = ports.iter().find(|port| object::str_at(port, "/name").unwrap_or_default() == port_name);
     let Some(port) = port.and_then(|port| object::i64_at(port, "/port")).and_then(|port| in_range(port).ok()) else {

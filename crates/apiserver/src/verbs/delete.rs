@@ -15,7 +15,11 @@ pub(super) async fn one(call: &mut Call, resource: &Resource, body: RequestBody)
     let bytes = body_of(call, body).await?;
     let (options, dry_run) = options::delete(call, &bytes)?;
     let context = context(call, dry_run, FieldValidation::Warn);
-    match call.server.registry.delete(&context, resource, &options).await? {
+    let outcome = call.server.registry.delete(&context, resource, &options).await;
+    let (warnings, annotations) = (context.take_warnings(), context.take_annotations());
+    call.warnings.extend(warnings);
+    call.annotations.extend(annotations);
+    match outcome? {
         Deleted::Gone(status) => answer_status(call, StatusCode::OK, &status),
         Deleted::Terminating(object) => answer(call, StatusCode::OK, form, resource, &object),
     }

@@ -24,8 +24,9 @@ pub(super) async fn create(call: &mut Call, resource: &Resource, body: RequestBo
     let object = decoded(call, resource, body, validation).await?;
     let context = context(call, dry_run, validation);
     let outcome = call.server.registry.create(&context, resource, object).await;
-    let warnings = context.take_warnings();
+    let (warnings, annotations) = (context.take_warnings(), context.take_annotations());
     call.warnings.extend(warnings);
+    call.annotations.extend(annotations);
     match outcome? {
         Created::Object(object) => answer(call, StatusCode::CREATED, form, resource, &object),
         Created::Done(status) => answer_status(call, StatusCode::CREATED, &status),
@@ -39,8 +40,9 @@ pub(super) async fn update(call: &mut Call, resource: &Resource, body: RequestBo
     let admission = MayCreate::of(call);
     let context = context_with(call, &admission, dry_run, validation);
     let outcome = call.server.registry.update(&context, resource, object).await;
-    let warnings = context.take_warnings();
+    let (warnings, annotations) = (context.take_warnings(), context.take_annotations());
     call.warnings.extend(warnings);
+    call.annotations.extend(annotations);
     updated(call, form, resource, outcome?)
 }
 
@@ -60,8 +62,9 @@ pub(super) async fn patch(call: &mut Call, resource: &Resource, body: RequestBod
     let bytes = body_of(call, body).await?;
     let context = context(call, dry_run, validation);
     let outcome = call.server.registry.patch(&context, resource, kind, &bytes).await;
-    let warnings = context.take_warnings();
+    let (warnings, annotations) = (context.take_warnings(), context.take_annotations());
     call.warnings.extend(warnings);
+    call.annotations.extend(annotations);
     updated(call, form, resource, outcome?)
 }
 
@@ -75,8 +78,9 @@ async fn apply(call: &mut Call, resource: &Resource, body: RequestBody) -> Resul
     let admission = MayCreate::of(call);
     let context = context_with(call, &admission, dry_run, validation);
     let outcome = call.server.registry.apply(&context, resource, config, call.query.flag("force")).await;
-    let warnings = context.take_warnings();
+    let (warnings, annotations) = (context.take_warnings(), context.take_annotations());
     call.warnings.extend(warnings);
+    call.annotations.extend(annotations);
     updated(call, form, resource, outcome?)
 }
 

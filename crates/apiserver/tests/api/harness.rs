@@ -8,7 +8,7 @@ use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
 use sampan_access::{Authenticator, Authority, Authorizer, Chain, admission, bootstrap, token};
 use sampan_api::request::{Admission, AdmissionRequest, Lister, MASTERS, User};
-use sampan_apiserver::{ApiServer, Audit, Body, Limits, Options, Version};
+use sampan_apiserver::{ApiServer, Audit, Body, HttpsWebhooks, Limits, Options, Version};
 use sampan_meta::{Clock, Entropy, SeededEntropy, Status};
 use sampan_registry::Registry;
 use sampan_store::{MemoryStore, Store};
@@ -115,6 +115,8 @@ impl Cluster {
             entropy: Arc::clone(&entropy),
             writer: registry.clone(),
         });
+        let webhooks = HttpsWebhooks::new(Arc::clone(&lister), Arc::clone(&clock), Vec::new());
+        let admission = admission.with_webhooks(Arc::new(webhooks));
         let node_client = sampan_access::pki::client_config(&roots, None, Arc::clone(&clock)).unwrap();
         let options = Options {
             registry: registry.clone(),

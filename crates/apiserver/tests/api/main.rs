@@ -29,3 +29,4 @@ mod patches;
 mod speed;
 mod tls;
 mod watch;
+mod webhooks;

@@ -29,7 +29,7 @@ fn what_would_not_end_costs_too_much() {
     let compared = "object.list.all(a, object == object)";
     let matched = "object.list.exists(a, object.long.matches('(x+x+)+y'))";
     let ranged = "lists.range(9223372036854775807)";
-    let formatted = "'%s%s%s%s%s%s%s%s%s%s'.format(object.list.map(a, object.list))";
+    let formatted = "object.list.map(a, '%s'.format([object.list]))";
     let sorted = "object.list.map(a, object.long).sort()";
     for text in [many, long, replaced, joined, compared, matched, ranged, formatted, sorted] {
         let error = run(text.to_owned()).expect_err("it costs too much");

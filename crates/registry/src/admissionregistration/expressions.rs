@@ -1,8 +1,10 @@
 //! Expressions and what names them. Upstream: `validateMatchConditions`, `validateVariable`, `validateValidation`,
-//! `validateAuditAnnotation`. Whether an expression compiles is not checked here: see the group.
+//! `validateAuditAnnotation`, and whether they compile: `validateCELCondition` and its like.
 
 use std::collections::BTreeSet;
 
+use sampan_cel::Type;
+use sampan_cel::admission::Compiler;
 use sampan_meta::field::{self, ErrorList, Path};
 use sampan_meta::object;
 use sampan_meta::validation::qualified_name;
@@ -51,8 +53,29 @@ pub(super) fn require(errors: &mut ErrorList, object: &Value, member: &str, why:
     }
 }
 
+/// An expression, if it is there, has to be one and to come to one of these types.
+pub(super) fn compile(
+    errors: &mut ErrorList,
+    object: &Value,
+    member: &str,
+    path: &Path,
+    wanted: &[Type],
+    compiler: &Compiler,
+) {
+    let expression = text(object, member);
+    if expression.trim().is_empty() {
+        return;
+    }
+    // Messages are made for whoever may read them: they must not ask who may do what.
+    let authorizer = member != "messageExpression";
+    if let Err(why) = compiler.compile(expression, authorizer, wanted) {
+        errors.push(field::invalid(&path.child(member), expression, why));
+    }
+}
+
 /// `matchConditions` of a webhook or a policy.
 pub(super) fn validate_conditions(errors: &mut ErrorList, owner: &Value, path: &Path) {
+    let compiler = Compiler::new(owner.get("paramKind").is_some_and(Value::is_object));
     let (conditions, path) = (object::list_at(owner, "/matchConditions"), path.child("matchConditions"));
     if conditions.len() > MOST_CONDITIONS {
         errors.push(field::too_many(&path, conditions.len(), MOST_CONDITIONS));
@@ -61,6 +84,7 @@ pub(super) fn validate_conditions(errors: &mut ErrorList, owner: &Value, path: &
     for (index, condition) in conditions.iter().enumerate() {
         let path = path.index(index);
         require(errors, condition, "expression", "", &path);
+        compile(errors, condition, "expression", &path, &[Type::Bool], &compiler);
         let (name, path) = (text(condition, "name"), path.child("name"));
         if name.is_empty() {
             errors.push(field::required(&path, ""));
@@ -73,8 +97,8 @@ pub(super) fn validate_conditions(errors: &mut ErrorList, owner: &Value, path: &
     }
 }
 
-/// `variables` of a policy.
-pub(super) fn validate_variables(errors: &mut ErrorList, spec: &Value, path: &Path) {
+/// `variables` of a policy; the compiler knows them from then on.
+pub(super) fn validate_variables(errors: &mut ErrorList, spec: &Value, compiler: &mut Compiler, path: &Path) {
     for (index, variable) in object::list_at(spec, "/variables").iter().enumerate() {
         let path = path.child("variables").index(index);
         let name = text(variable, "name");
@@ -84,6 +108,12 @@ pub(super) fn validate_variables(errors: &mut ErrorList, spec: &Value, path: &Pa
             errors.push(field::invalid(&path.child("name"), name, "name is not a valid CEL identifier"));
         }
         require(errors, variable, "expression", "expression is not specified", &path);
+        let expression = text(variable, "expression");
+        if let Err(why) = compiler.variable(name, expression)
+            && !expression.trim().is_empty()
+        {
+            errors.push(field::invalid(&path.child("expression"), expression, why));
+        }
     }
 }
 
@@ -95,7 +125,7 @@ fn is_identifier(name: &str) -> bool {
 }
 
 /// `validations` and `auditAnnotations` of a policy, of which there has to be one.
-pub(super) fn validate_verdicts(errors: &mut ErrorList, policy: &Value, path: &Path) {
+pub(super) fn validate_verdicts(errors: &mut ErrorList, policy: &Value, compiler: &Compiler, path: &Path) {
     let validations = object::list_at(policy, "/spec/validations");
     let annotations = object::list_at(policy, "/spec/auditAnnotations");
     if validations.is_empty() && annotations.is_empty() {
@@ -104,7 +134,10 @@ pub(super) fn validate_verdicts(errors: &mut ErrorList, policy: &Value, path: &P
         errors.push(field::required(&path.child("auditAnnotations"), why));
     }
     for (index, validation) in validations.iter().enumerate() {
-        validate_validation(errors, validation, &path.child("validations").index(index));
+        let path = path.child("validations").index(index);
+        validate_validation(errors, validation, &path);
+        compile(errors, validation, "expression", &path, &[Type::Bool], compiler);
+        compile(errors, validation, "messageExpression", &path, &[Type::String], compiler);
     }
     let path = path.child("auditAnnotations");
     if annotations.len() > MOST_ANNOTATIONS {
@@ -115,6 +148,7 @@ pub(super) fn validate_verdicts(errors: &mut ErrorList, policy: &Value, path: &P
     for (index, annotation) in annotations.iter().enumerate() {
         let path = path.index(index);
         validate_annotation(errors, annotation, object::name(policy), &path);
+        compile(errors, annotation, "valueExpression", &path, &[Type::String, Type::Null], compiler);
         if !keys.insert(text(annotation, "key")) {
             errors.push(field::duplicate(&path.child("key"), text(annotation, "key")));
         }

@@ -2,6 +2,8 @@
 //! `pkg/registry/admissionregistration/mutatingadmissionpolicy`, `validateMutatingAdmissionPolicy`.
 
 use jiff::Timestamp;
+use sampan_cel::Type;
+use sampan_cel::admission::Compiler;
 use sampan_meta::field::{self, ErrorList, Path};
 use sampan_meta::object;
 use sampan_meta::table::{Cell, Column};
@@ -36,8 +38,9 @@ impl Strategy for MutatingAdmissionPolicyStrategy {
         parameters::validate_kind(&mut errors, spec, &path);
         matching::validate_constraints(&mut errors, spec, &path);
         expressions::validate_conditions(&mut errors, spec, &path);
-        expressions::validate_variables(&mut errors, spec, &path);
-        validate_mutations(&mut errors, spec, &path.child("mutations"));
+        let mut compiler = Compiler::new(spec.get("paramKind").is_some_and(Value::is_object)).building();
+        expressions::validate_variables(&mut errors, spec, &mut compiler, &path);
+        validate_mutations(&mut errors, spec, &compiler, &path.child("mutations"));
         let path = path.child("reinvocationPolicy");
         match object::str_at(spec, "/reinvocationPolicy") {
             None => errors.push(field::required(&path, "")),
@@ -77,18 +80,18 @@ impl Strategy for MutatingAdmissionPolicyStrategy {
     }
 }
 
-fn validate_mutations(errors: &mut ErrorList, spec: &Value, path: &Path) {
+fn validate_mutations(errors: &mut ErrorList, spec: &Value, compiler: &Compiler, path: &Path) {
     let mutations = object::list_at(spec, "/mutations");
     if mutations.is_empty() {
         errors.push(field::required(path, "mutations must contain at least one item"));
     }
     for (index, mutation) in mutations.iter().enumerate() {
-        validate_mutation(errors, mutation, &path.index(index));
+        validate_mutation(errors, mutation, compiler, &path.index(index));
     }
 }
 
 /// The patch of its type, and no other.
-fn validate_mutation(errors: &mut ErrorList, mutation: &Value, path: &Path) {
+fn validate_mutation(errors: &mut ErrorList, mutation: &Value, compiler: &Compiler, path: &Path) {
     let path_of_type = path.child("patchType");
     let Some(type_) = object::str_at(mutation, "/patchType") else {
         errors.push(field::required(&path_of_type, ""));
@@ -110,9 +113,19 @@ fn validate_mutation(errors: &mut ErrorList, mutation: &Value, path: &Path) {
             }
             Some(patch) => {
                 let why = "expression is not specified";
-                expressions::require(errors, patch, "expression", why, &path.child(member));
+                let (path, wanted) = (path.child(member), made(known));
+                expressions::require(errors, patch, "expression", why, &path);
+                expressions::compile(errors, patch, "expression", &path, &[wanted], compiler);
             }
             None => (),
         }
+    }
+}
+
+/// What the expression of a patch comes to.
+fn made(type_: &str) -> Type {
+    match type_ {
+        "JSONPatch" => Type::list(Type::object("JSONPatch", [])),
+        _ => Type::object("Object", []),
     }
 }

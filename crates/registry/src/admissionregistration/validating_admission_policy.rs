@@ -2,6 +2,7 @@
 //! `pkg/registry/admissionregistration/validatingadmissionpolicy`, `validateValidatingAdmissionPolicy`.
 
 use jiff::Timestamp;
+use sampan_cel::admission::Compiler;
 use sampan_meta::field::{self, ErrorList, Path};
 use sampan_meta::object;
 use sampan_meta::table::{Cell, Column};
@@ -93,8 +94,9 @@ fn validate(object: &Value, conditions: bool) -> ErrorList {
     if conditions {
         expressions::validate_conditions(&mut errors, spec, &path);
     }
-    expressions::validate_variables(&mut errors, spec, &path);
-    expressions::validate_verdicts(&mut errors, object, &path);
+    let mut compiler = Compiler::new(spec.get("paramKind").is_some_and(Value::is_object));
+    expressions::validate_variables(&mut errors, spec, &mut compiler, &path);
+    expressions::validate_verdicts(&mut errors, object, &compiler, &path);
     errors
 }
 

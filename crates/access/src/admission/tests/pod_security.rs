@@ -238,3 +238,26 @@ fn a_namespace_that_becomes_stricter_hears_of_its_pods() {
     .assert_eq(&update(level("privileged"), level("baseline")));
     assert_eq!(update(level("restricted"), level("baseline")), "", "it has not become stricter");
 }
+
+#[test]
+fn a_wasm_pod_is_restricted_by_construction() {
+    let class = |name: &str, handler: &str| {
+        let mut class = plain("node.k8s.io/v1", "RuntimeClass", "", name);
+        class["handler"] = json!(handler);
+        class
+    };
+    let strict = labelled("strict", level("restricted"));
+    let account = plain("v1", "ServiceAccount", "strict", "default");
+    let fixture = fixture([strict, account, class("wasm", "wasm-isolated"), class("runc", "runc")]);
+    let pod = |class: &str, members: Value| {
+        let mut spec = with(json!({}));
+        spec["runtimeClassName"] = json!(class);
+        spec.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        create(&fixture, "strict", spec).map(drop)
+    };
+    pod("wasm", json!({})).unwrap();
+    pod("runc", json!({})).unwrap_err();
+    pod("wasm", json!({ "hostNetwork": true })).unwrap_err();
+    let volumes = json!([{ "name": "node", "hostPath": { "path": "/" } }]);
+    expect![[r#"pods "web" is forbidden: violates PodSecurity "restricted:latest": restricted volume types (volume "node" uses restricted volume type "hostPath")"#]].assert_eq(&pod("wasm", json!({ "volumes": volumes })).unwrap_err());
+}
