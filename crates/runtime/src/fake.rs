@@ -21,8 +21,8 @@ pub use image::{End, FakeImage, Program, PullStep};
 use state::State;
 
 use crate::{
-    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Exit, Image, ImagePull, NetworkAttachment, ProbeKind,
-    Result, Runtime, RuntimeStatus, SandboxConfig, SandboxStatus,
+    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Exit, Image, ImagePull, NetworkAttachment,
+    ProbeKind, Result, Runtime, RuntimeStatus, SandboxConfig, SandboxStatus,
 };
 
 /// Answers the time: nanoseconds since the Unix epoch.
