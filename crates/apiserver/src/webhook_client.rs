@@ -20,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::connect::proxy::ready;
+use crate::node_client::Tls;
 
 /// Bytes of an answer that are read; a patch of the largest object fits.
 const MAX_ANSWER: usize = 4 << 20;
@@ -178,7 +179,7 @@ impl HttpsWebhooks {
         let slices = self.lister.list(&GroupResource::new("discovery.k8s.io", "endpointslices"), Some(namespace));
         let own = slices.iter().filter(|slice| object::label(slice, "kubernetes.io/service-name") == Some(name));
         let found: Vec<_> =
-            own.flat_map(|slice| ready(slice, port, true)).map(|target| (target.host, target.port)).collect();
+            own.flat_map(|slice| ready(slice, port, Tls::Unverified)).map(|target| (target.host, target.port)).collect();
         match found.is_empty() {
             true => Err(format!("no endpoints available for service {name:?}")),
             false => Ok(found),

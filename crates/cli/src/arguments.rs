@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Push a Wasm file as an OCI artifact, to the cluster's own registry or to any other
     Push(Push),
+    /// Say what this machine offers pods, and what to do about what is missing
+    Doctor(Doctor),
     /// Manage the tokens nodes join with
     Token {
         #[command(subcommand)]
@@ -131,6 +133,13 @@ pub(crate) struct Node {
     pub(crate) plain_http_registry: Vec<String>,
     /// containerd's socket, for pods with container images; when not given, /run/containerd/containerd.sock if one answers there, and
     /// with `none` not even that
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) containerd: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Doctor {
+    /// containerd's socket; /run/containerd/containerd.sock when not given
     #[arg(long, value_name = "SOCKET")]
     pub(crate) containerd: Option<String>,
 }

@@ -11,7 +11,7 @@ use sampan_runtime::{Credentials, Runtime as _};
 use crate::oci;
 
 /// Where distributions put it.
-const USUAL: &str = "/run/containerd/containerd.sock";
+pub(crate) const USUAL: &str = "/run/containerd/containerd.sock";
 
 /// The word that means: do not even look.
 const NONE: &str = "none";
@@ -21,22 +21,32 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What runs the node's containers, if anything does. One that was asked for is taken even when it is not ready yet; one that is there by
 /// chance only when it is.
-pub(crate) async fn runtime(wanted: Option<&str>, node: &str, registry: &Option<Credentials>) -> Option<Arc<CriRuntime>> {
+pub(crate) async fn runtime(
+    wanted: Option<&str>,
+    owner: &str,
+    registry: &Option<Credentials>,
+) -> Option<Arc<CriRuntime>> {
     let asked_for = wanted.is_some();
     let socket = Path::new(wanted.unwrap_or(USUAL));
     if wanted == Some(NONE) {
         return None;
     }
     if !asked_for && !socket.exists() {
-        tracing::info!("no container runtime: there is no {USUAL}; pods with container images wait until the node starts with one");
+        tracing::info!(
+            "no container runtime: there is no {USUAL}; pods with container images wait until the node starts with one"
+        );
         return None;
     }
     let mirror = registry.clone().map(|endpoint| Mirror { host: oci::HOST.into(), endpoint });
-    let config = Config { socket: socket.to_owned(), node: node.to_owned(), mirrors: mirror.into_iter().collect() };
+    let config = Config { socket: socket.to_owned(), owner: owner.to_owned(), mirrors: mirror.into_iter().collect() };
     let runtime = CriRuntime::new(config);
     match tokio::time::timeout(PATIENCE, runtime.status()).await {
-        Ok(Ok(status)) => tracing::info!(socket = %socket.display(), version = status.version, "containers run on containerd"),
-        Ok(Err(error)) if asked_for => tracing::warn!(%error, "containerd is not ready; pods with container images wait for it"),
+        Ok(Ok(status)) => {
+            tracing::info!(socket = %socket.display(), version = status.version, "containers run on containerd")
+        }
+        Ok(Err(error)) if asked_for => {
+            tracing::warn!(%error, "containerd is not ready; pods with container images wait for it")
+        }
         Ok(Err(error)) => {
             tracing::warn!(%error, "the machine's containerd is not used; pods with container images wait until the node starts with one");
             return None;

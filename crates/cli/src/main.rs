@@ -12,6 +12,7 @@ mod certificates;
 mod cluster;
 mod containers;
 mod demo;
+mod doctor;
 mod join;
 mod node;
 mod oci;
@@ -65,6 +66,7 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Agent(options) => agent::run(options).await,
         Command::Run(options) => run::run(options).await,
         Command::Push(options) => push::run(options).await,
+        Command::Doctor(options) => doctor::run(options).await,
         Command::Token { command } => token::run(command).await,
         Command::Secrets { command: arguments::Secrets::Rotate { data } } => {
             server::encryption::rotate(&layout::Layout::create(&data.data_dir)?, &outside::Outside::real())

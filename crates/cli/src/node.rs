@@ -114,7 +114,9 @@ pub(crate) async fn start(
         authorizer: Arc::new(authorize::BySubjectAccessReview::new(membership.client.clone(), name.clone())),
     };
     let wasm = wasm(options, layout, &membership.registry, &outside).await?;
-    let containers = containers::runtime(options.containerd.as_deref(), &name, &membership.registry).await;
+    // Nodes of several clusters on one machine may well have one name; directories they do not share.
+    let owner = format!("{name} in {}", layout.node().display());
+    let containers = containers::runtime(options.containerd.as_deref(), &owner, &membership.registry).await;
     let mut runtimes: Vec<Arc<dyn Runtime>> = vec![wasm.clone()];
     // Last, for it takes any image.
     runtimes.extend(containers.clone().map(|runtime| runtime as Arc<dyn Runtime>));

@@ -24,6 +24,15 @@ pub struct Mirror {
     pub endpoint: Credentials,
 }
 
+/// The image that containerd makes every sandbox from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SandboxImage {
+    /// As containerd's configuration names it.
+    pub name: String,
+    /// Whether it is on the node.
+    pub present: bool,
+}
+
 #[derive(Clone)]
 pub(crate) struct Images {
     client: Client,
@@ -60,8 +69,7 @@ impl Images {
         let candidates = credentials.iter().map(|credentials| Some(auth(credentials))).chain([None]);
         let mut failure = String::new();
         for auth in candidates {
-            let request =
-                cri::PullImageRequest { image: Some(cri::ImageSpec { image: address.clone() }), auth };
+            let request = cri::PullImageRequest { image: Some(cri::ImageSpec { image: address.clone() }), auth };
             let subject = format!("image {}", pull.reference);
             let error = match self.client.call_within(request, &subject, PATIENCE).await {
                 Ok(_) => {
@@ -76,6 +84,18 @@ impl Images {
             }
         }
         Err(explain(&pull.reference, failure))
+    }
+
+    /// What containerd makes sandboxes from; `None` where it does not say.
+    pub(crate) async fn sandbox_image(&self) -> Result<Option<String>> {
+        let info = self.client.call(cri::StatusRequest { verbose: true }, "").await?.info;
+        let config: Option<serde_json::Value> = info.get("config").and_then(|text| serde_json::from_str(text).ok());
+        // Under this name up to 1.7, pinned since.
+        let name = |config: serde_json::Value| {
+            let name = config.get("sandboxImage").or_else(|| config.pointer("/pinnedImages/sandbox"))?;
+            Some(name.as_str()?.to_owned())
+        };
+        Ok(config.and_then(name))
     }
 
     async fn make_room(&self) {

@@ -23,5 +23,5 @@ mod runtime;
 pub mod testing;
 mod translate;
 
-pub use images::Mirror;
+pub use images::{Mirror, SandboxImage};
 pub use runtime::{Config, CriRuntime};

@@ -45,7 +45,10 @@ pub(crate) async fn rotate(parts: Parts, mut growing: mpsc::UnboundedReceiver<St
         Ok(rotor) => rotor,
         Err(error) => return tracing::warn!(%error, "no inotify: the logs of containers grow without bounds"),
     };
-    rotor.take_back().await;
+    while let Err(error) = rotor.take_back().await {
+        tracing::debug!(%error, "waiting for containerd to bound the logs of what runs");
+        tokio::time::sleep(PAUSE).await;
+    }
     loop {
         tokio::select! { biased;
             container = growing.recv() => match container {
@@ -77,23 +80,23 @@ struct Log {
 }
 
 impl Rotor {
-    #[expect(deprecated, reason = "sound for a descriptor that is owned; the other constructor is unsafe code, which this crate does without")]
+    #[expect(
+        deprecated,
+        reason = "sound for a descriptor that is owned; the other constructor is unsafe code, which this crate does without"
+    )]
     fn new(parts: Parts) -> std::io::Result<Self> {
         let descriptor = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         Ok(Self { parts, descriptor: AsyncFd::new(descriptor)?, watched: BTreeMap::new(), touched: Vec::new() })
     }
 
     /// Containers from before the agent's restart.
-    async fn take_back(&mut self) {
-        let containers = match self.parts.containers().await {
-            Ok(containers) => containers,
-            Err(error) => return tracing::debug!(%error, "logs of running containers are bounded once they start anew"),
-        };
-        for status in containers {
+    async fn take_back(&mut self) -> Result<()> {
+        for status in self.parts.containers().await? {
             if matches!(status.state, ContainerState::Running { .. }) {
                 self.begin(&status.id).await;
             }
         }
+        Ok(())
     }
 
     async fn begin(&mut self, container: &str) {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// The node an object belongs to: several may share one containerd.
-const NODE: &str = "sampan.dev/node";
+/// Whose an object is: several nodes may share one containerd.
+const OWNER: &str = "sampan.dev/owner";
 /// The id the node gave the sandbox.
 const SANDBOX: &str = "sampan.dev/sandbox";
 /// The id the node gave the container.
@@ -21,33 +21,33 @@ pub(crate) type Labels = BTreeMap<String, String>;
 /// The labels of one node's objects.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
-    node: String,
+    owner: String,
 }
 
 impl Names {
-    pub(crate) fn new(node: &str) -> Self {
-        Self { node: node.to_owned() }
+    pub(crate) fn new(owner: &str) -> Self {
+        Self { owner: owner.to_owned() }
     }
 
     /// Selects all of this node's.
     pub(crate) fn all(&self) -> Labels {
-        labels([(NODE, self.node.as_str())])
+        labels([(OWNER, self.owner.as_str())])
     }
 
     pub(crate) fn sandbox(&self, id: &str) -> Labels {
-        labels([(NODE, self.node.as_str()), (SANDBOX, id)])
+        labels([(OWNER, self.owner.as_str()), (SANDBOX, id)])
     }
 
     pub(crate) fn container(&self, id: &str) -> Labels {
-        labels([(NODE, self.node.as_str()), (CONTAINER, id)])
+        labels([(OWNER, self.owner.as_str()), (CONTAINER, id)])
     }
 
     pub(crate) fn container_of(&self, id: &str, sandbox: &str) -> Labels {
-        labels([(NODE, self.node.as_str()), (CONTAINER, id), (SANDBOX, sandbox)])
+        labels([(OWNER, self.owner.as_str()), (CONTAINER, id), (SANDBOX, sandbox)])
     }
 
     pub(crate) fn is_ours(&self, labels: &Labels) -> bool {
-        labels.get(NODE) == Some(&self.node)
+        labels.get(OWNER) == Some(&self.owner)
     }
 }
 

@@ -10,14 +10,14 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use sampan_runtime::{
-    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Image, ImagePull, NetworkAttachment, Result, Runtime,
-    RuntimeStatus, SandboxConfig, SandboxStatus,
+    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Image, ImagePull, NetworkAttachment, Result,
+    Runtime, RuntimeStatus, SandboxConfig, SandboxStatus,
 };
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::Client;
-use crate::images::{Images, Mirror};
+use crate::images::{Images, Mirror, SandboxImage};
 use crate::names::Names;
 use crate::{cri, events, logs};
 
@@ -26,8 +26,8 @@ use crate::{cri, events, logs};
 pub struct Config {
     /// containerd's socket, usually `/run/containerd/containerd.sock`.
     pub socket: PathBuf,
-    /// The node's name: what it makes carries it, and what carries another it leaves alone.
-    pub node: String,
+    /// Who uses this containerd, like nobody else on it: what is made carries it, and what carries another is left alone.
+    pub owner: String,
     /// Registries under other names.
     pub mirrors: Vec<Mirror>,
 }
@@ -52,12 +52,12 @@ pub(crate) struct Parts {
 impl CriRuntime {
     /// Connects when first asked something, and again whenever the connection broke. Must be called within a tokio runtime.
     pub fn new(config: Config) -> Arc<Self> {
-        let Config { socket, node, mirrors } = config;
+        let Config { socket, owner, mirrors } = config;
         let client = Client::new(&socket);
         let (hints, _) = broadcast::channel(1024);
         let (logs, growing) = logs::channel();
         let images = Images::new(client.clone(), mirrors);
-        let parts = Parts { client, names: Names::new(&node), images, hints, logs };
+        let parts = Parts { client, names: Names::new(&owner), images, hints, logs };
         let listening = tokio::spawn(events::listen(parts.clone()));
         let rotating = tokio::spawn(logs::rotate(parts.clone(), growing));
         Arc::new(Self {
@@ -65,6 +65,16 @@ impl CriRuntime {
             _listening: AbortOnDropHandle::new(listening),
             _rotating: AbortOnDropHandle::new(rotating),
         })
+    }
+}
+
+impl CriRuntime {
+    /// The image of every sandbox, and whether it is there already; `None` where containerd does not say.
+    pub async fn sandbox_image(&self) -> Result<Option<SandboxImage>> {
+        let images = &self.parts.images;
+        let Some(name) = images.sandbox_image().await? else { return Ok(None) };
+        let present = images.known(&name).await?.is_some();
+        Ok(Some(SandboxImage { name, present }))
     }
 }
 

@@ -22,9 +22,5 @@ fn namespaces(shared: &Shared, on_host: bool) -> NamespaceOption {
         Shared { processes: true, .. } => NamespaceMode::Pod,
         _ => NamespaceMode::Container,
     };
-    NamespaceOption {
-        network: node_if(on_host).into(),
-        pid: pid.into(),
-        ipc: node_if(shared.host_ipc).into(),
-    }
+    NamespaceOption { network: node_if(on_host).into(), pid: pid.into(), ipc: node_if(shared.host_ipc).into() }
 }

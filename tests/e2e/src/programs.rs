@@ -61,5 +61,7 @@ pub fn sampan() -> PathBuf {
 
 /// The body of a URL, asked for with curl; fails on HTTP errors as on connection errors.
 pub fn curl(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Output {
-    run(Command::new("curl").args(["--silent", "--show-error", "--fail", "--max-time", "20"]).args(arguments))
+    run(Command::new("curl")
+        .args(["--silent", "--show-error", "--fail", "--max-time", "20", "--noproxy", "*"])
+        .args(arguments))
 }

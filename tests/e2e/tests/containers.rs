@@ -81,7 +81,8 @@ fn a_deployment_of_containers_serves_logs_and_goes_beside_a_wasm_pod() {
     assert_eq!(ship.cluster.kubectl("logs wasm").ok(), "here\n");
 
     let ids = |ship: &Ship| {
-        let path = "{.items[*].status.containerStatuses[0].containerID} {.items[*].status.containerStatuses[0].restartCount}";
+        let path =
+            "{.items[*].status.containerStatuses[0].containerID} {.items[*].status.containerStatuses[0].restartCount}";
         ship.cluster.field("pods -l app=server", path)
     };
     let before = ids(&ship);
@@ -115,8 +116,15 @@ fn the_sample_does_what_its_readme_says() {
 #[test]
 fn containers_get_what_their_pod_says() {
     let Some(ship) = Ship::launch() else { return };
-    let printed = ship.output("echoes", "echoes, one", "env: [{name: COLOUR, value: blue}, {name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]");
-    assert!(printed.starts_with("one\n") && printed.contains("COLOUR=blue\n") && printed.contains("IP=10.211."), "{printed}");
+    let printed = ship.output(
+        "echoes",
+        "echoes, one",
+        "env: [{name: COLOUR, value: blue}, {name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]",
+    );
+    assert!(
+        printed.starts_with("one\n") && printed.contains("COLOUR=blue\n") && printed.contains("IP=10.211."),
+        "{printed}"
+    );
     assert!(printed.contains("HOSTNAME=echoes\n"), "{printed}");
 
     let who = ship.output(
@@ -147,7 +155,11 @@ fn containers_get_what_their_pod_says() {
     assert_eq!(shown, "from the first");
     assert!(ship.output("hosts", "shows, /etc/hosts", "").contains("\thosts\n"));
 
-    ship.pod("stubborn", "writes, /etc/motd, hello", "securityContext: {readOnlyRootFilesystem: true} | restartPolicy: Never");
+    ship.pod(
+        "stubborn",
+        "writes, /etc/motd, hello",
+        "securityContext: {readOnlyRootFilesystem: true} | restartPolicy: Never",
+    );
     ship.cluster.wait("pod/stubborn", "{.status.phase}", "Failed");
     assert!(ship.cluster.kubectl("logs stubborn").ok().contains("Read-only file system"));
 }

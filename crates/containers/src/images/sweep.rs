@@ -49,7 +49,13 @@ fn note(seen: &mut Seen, images: &[cri::Image], used: &BTreeSet<String>, now: In
 }
 
 /// Which images go, by containerd's ids.
-pub(super) fn plan(images: &[cri::Image], used: &BTreeSet<String>, seen: &Seen, disk: Disk, now: Instant) -> Vec<String> {
+pub(super) fn plan(
+    images: &[cri::Image],
+    used: &BTreeSet<String>,
+    seen: &Seen,
+    disk: Disk,
+    now: Instant,
+) -> Vec<String> {
     let mut idle: Vec<(Instant, &cri::Image)> = images
         .iter()
         .filter(|image| !image.pinned && !names(image).any(|name| used.contains(name)))
@@ -100,23 +106,19 @@ impl Images {
         let containers = self.client.call(cri::ListContainersRequest { filter: None }, "").await?.containers;
         let of = |container: cri::Container| [container.image_ref, container.image.unwrap_or_default().image];
         let mut used: BTreeSet<String> = containers.into_iter().flat_map(of).collect();
-        used.extend(self.sandbox_image().await?);
+        if let Some(name) = self.sandbox_image().await? {
+            // Before containerd 2 it is not marked as pinned.
+            used.extend(self.known(&name).await?.map(|image| image.id));
+        }
         Ok(used)
-    }
-
-    /// Before containerd 2 it is not marked as pinned.
-    async fn sandbox_image(&self) -> Result<Option<String>> {
-        let info = self.client.call(cri::StatusRequest { verbose: true }, "").await?.info;
-        let config: Option<serde_json::Value> = info.get("config").and_then(|text| serde_json::from_str(text).ok());
-        let name = config.and_then(|config| Some(config.get("sandboxImage")?.as_str()?.to_owned()));
-        let Some(name) = name else { return Ok(None) };
-        Ok(self.known(&name).await?.map(|image| image.id))
     }
 
     async fn disk(&self) -> Result<Option<Disk>> {
         let answer = self.client.call(cri::ImageFsInfoRequest {}, "").await?;
         let place = answer.image_filesystems.into_iter().next().and_then(|usage| usage.fs_id);
-        let Some(place) = place.map(|place| place.mountpoint).filter(|place| !place.is_empty()) else { return Ok(None) };
+        let Some(place) = place.map(|place| place.mountpoint).filter(|place| !place.is_empty()) else {
+            return Ok(None);
+        };
         let disk = rustix::fs::statvfs(place.as_str());
         let disk = disk.map_err(|error| Error::Unavailable(format!("failed to see how full {place} is: {error}")))?;
         let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);

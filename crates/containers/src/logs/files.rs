@@ -65,9 +65,12 @@ mod tests {
     }
 
     fn files(directory: &Path) -> String {
-        let mut files: Vec<_> = fs::read_dir(directory).expect("readable").map(|entry| entry.expect("an entry").path()).collect();
+        let mut files: Vec<_> =
+            fs::read_dir(directory).expect("readable").map(|entry| entry.expect("an entry").path()).collect();
         files.sort();
-        let shown = |path: &PathBuf| format!("{}={}", path.file_name().expect("a file").display(), fs::read_to_string(path).expect("text"));
+        let shown = |path: &PathBuf| {
+            format!("{}={}", path.file_name().expect("a file").display(), fs::read_to_string(path).expect("text"))
+        };
         files.iter().map(shown).collect::<Vec<_>>().join(" ")
     }
 }

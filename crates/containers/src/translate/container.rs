@@ -54,8 +54,7 @@ pub(crate) fn container(
 /// CRI wants a directory and a path below it.
 fn log_place(log: &LogConfig) -> Result<(String, String)> {
     let parts = log.path.parent().zip(log.path.file_name());
-    let (directory, file) =
-        parts.ok_or_else(|| Error::Invalid(format!("log {} is no file", log.path.display())))?;
+    let (directory, file) = parts.ok_or_else(|| Error::Invalid(format!("log {} is no file", log.path.display())))?;
     Ok((text(directory)?, text(Path::new(file))?))
 }
 
@@ -66,11 +65,7 @@ fn text(path: &Path) -> Result<String> {
 }
 
 fn mount(mount: &sampan_runtime::Mount) -> Result<cri::Mount> {
-    Ok(cri::Mount {
-        container_path: text(&mount.target)?,
-        host_path: text(&mount.source)?,
-        readonly: mount.read_only,
-    })
+    Ok(cri::Mount { container_path: text(&mount.target)?, host_path: text(&mount.source)?, readonly: mount.read_only })
 }
 
 /// As `MilliCPUToShares` and `MilliCPUToQuota` (pkg/kubelet/cm/helpers_linux.go).
@@ -109,10 +104,8 @@ fn security(security: &Security) -> Result<cri::LinuxContainerSecurityContext> {
 
 /// A privileged container is filtered by nothing, whatever the profile.
 fn seccomp(security: &Security) -> Result<cri::SecurityProfile> {
-    let profile = |kind: cri::ProfileType, file: String| cri::SecurityProfile {
-        profile_type: kind.into(),
-        localhost_ref: file,
-    };
+    let profile =
+        |kind: cri::ProfileType, file: String| cri::SecurityProfile { profile_type: kind.into(), localhost_ref: file };
     Ok(match &security.seccomp {
         Seccomp::RuntimeDefault if security.privileged => profile(cri::ProfileType::Unconfined, String::new()),
         Seccomp::RuntimeDefault => profile(cri::ProfileType::RuntimeDefault, String::new()),

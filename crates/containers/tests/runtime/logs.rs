@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use sampan_runtime::Runtime as _;
-use sampan_runtime::conformance::Guest;
 
 use crate::setting::Setting;
 
@@ -40,21 +39,4 @@ async fn a_log_is_bounded_again_by_the_agent_that_comes_back() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     setting.runtime.stop("chatty", Duration::ZERO).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_image_is_pulled_with_the_credentials_that_fit() {
-    use sampan_runtime::{Credentials, ImagePull};
-    let Some(setting) = Setting::new().await else { return };
-    let Guest { image, .. } = setting.guest(&["sleeps"]);
-    setting.registry.protect("captain:secret");
-    let error = setting.runtime.pull(&image).await.unwrap_err();
-    assert!(error.retryable() && error.to_string().contains(&image.reference), "{error}");
-    let credentials = |password: &str| Credentials {
-        registry: setting.registry.host().to_owned(),
-        username: "captain".to_owned(),
-        password: password.to_owned(),
-    };
-    let pull = ImagePull { credentials: vec![credentials("wrong"), credentials("secret")], ..image };
-    setting.runtime.pull(&pull).await.unwrap();
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 mod conformity;
+mod images;
 mod logs;
 mod registry;
 mod restart;

@@ -60,7 +60,7 @@ fn end_guest(setting: &Setting, id: &str) {
         let read = |what: &str| std::fs::read(entry.path().join(what)).unwrap_or_default();
         let is_guest = read("cmdline") == b"/guest\0sleeps\0";
         let named = String::from_utf8_lossy(&read("environ")).contains(&name);
-        let ours = String::from_utf8_lossy(&read("environ")).contains(&format!("NODE={}\0", setting.config.node));
+        let ours = String::from_utf8_lossy(&read("environ")).contains(&format!("OWNER={}\0", setting.config.owner));
         (is_guest && named && ours).then_some(process)
     };
     let process = std::fs::read_dir("/proc").unwrap().flatten().find_map(of).expect("the guest runs");

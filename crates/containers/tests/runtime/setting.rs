@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sampan_containers::testing::{Containerd, Image};
 use sampan_containers::{Config, CriRuntime};
 use sampan_runtime::conformance::Guest;
-use sampan_runtime::{ContainerConfig, DnsConfig, Isolation, LogConfig, Resources, Runtime as _, SandboxConfig, Security};
+use sampan_runtime::{
+    ContainerConfig, DnsConfig, Isolation, LogConfig, Resources, Runtime as _, SandboxConfig, Security,
+};
 use tempfile::TempDir;
 
 use crate::registry::Registry;
@@ -32,8 +34,8 @@ impl Setting {
     pub(crate) async fn on(containerd: &Containerd) -> Self {
         static NODES: AtomicU32 = AtomicU32::new(1);
         let number = NODES.fetch_add(1, Ordering::Relaxed);
-        let node = format!("node-{}-{number}", std::process::id());
-        let config = Config { socket: containerd.socket(), node, mirrors: Vec::new() };
+        let owner = format!("node-{}-{number}", std::process::id());
+        let config = Config { socket: containerd.socket(), owner, mirrors: Vec::new() };
         Self {
             runtime: CriRuntime::new(config.clone()),
             registry: Arc::new(Registry::start().await),
@@ -73,7 +75,7 @@ impl Setting {
             command: guest.command,
             args: Vec::new(),
             // By which a test finds its own processes among those of all.
-            env: vec![("NODE".to_owned(), self.config.node.clone())],
+            env: vec![("OWNER".to_owned(), self.config.owner.clone())],
             working_dir: String::new(),
             mounts: Vec::new(),
             ports: Vec::new(),

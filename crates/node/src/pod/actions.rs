@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use super::plan::{Action, Stop};
 use super::start::{self, Order, StartError, Started};
 use super::state::{ImageState, Step, Why};
@@ -10,6 +9,7 @@ use super::worker::Worker;
 use super::{ending, events, facts, hooks, jobs};
 use crate::images::{Found, ImageError};
 use crate::{runtimes, volumes};
+use jiff::Timestamp;
 
 /// What a job brought.
 pub(crate) enum Done {

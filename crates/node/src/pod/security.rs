@@ -88,7 +88,13 @@ mod tests {
 
     #[test]
     fn nothing_said_is_an_ordinary_container_with_the_default_filter() {
-        check(json!({}), json!({}), &expect!["Security { user: None, group: None, groups: [], not_root: false, privileged: false, read_only_root: false, no_new_privileges: false, add_capabilities: [], drop_capabilities: [], seccomp: RuntimeDefault }"]);
+        check(
+            json!({}),
+            json!({}),
+            &expect![
+                "Security { user: None, group: None, groups: [], not_root: false, privileged: false, read_only_root: false, no_new_privileges: false, add_capabilities: [], drop_capabilities: [], seccomp: RuntimeDefault }"
+            ],
+        );
     }
 
     #[test]
@@ -96,7 +102,13 @@ mod tests {
         let pod = json!({"runAsUser": 1, "runAsGroup": 2, "fsGroup": 3, "supplementalGroups": [4], "runAsNonRoot": true, "seccompProfile": {"type": "Unconfined"}});
         let container = json!({"runAsUser": 10, "runAsNonRoot": false, "readOnlyRootFilesystem": true, "allowPrivilegeEscalation": false,
             "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}, "seccompProfile": {"type": "Localhost", "localhostProfile": "mine.json"}});
-        check(pod, container, &expect![[r#"Security { user: Some(10), group: Some(2), groups: [3, 4], not_root: false, privileged: false, read_only_root: true, no_new_privileges: true, add_capabilities: ["NET_BIND_SERVICE"], drop_capabilities: ["ALL"], seccomp: Localhost("/profiles/mine.json") }"#]]);
+        check(
+            pod,
+            container,
+            &expect![[
+                r#"Security { user: Some(10), group: Some(2), groups: [3, 4], not_root: false, privileged: false, read_only_root: true, no_new_privileges: true, add_capabilities: ["NET_BIND_SERVICE"], drop_capabilities: ["ALL"], seccomp: Localhost("/profiles/mine.json") }"#
+            ]],
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Making and starting one run of a container.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -191,6 +192,8 @@ impl Order {
             file.parent().map_or(Ok(()), fs::create_dir_all)?;
         }
         fs::write(&message, "")?;
+        // Whatever user the container runs as may leave its last words.
+        fs::set_permissions(&message, fs::Permissions::from_mode(0o666))?;
         let target = spec.termination_message_path.as_deref().unwrap_or("/dev/termination-log");
         let log = LogConfig { path, max_bytes: context.logs.max_bytes, max_files: context.logs.max_files };
         Ok((log, Mount { source: message, target: target.into(), read_only: false }))

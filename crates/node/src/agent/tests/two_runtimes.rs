@@ -75,9 +75,8 @@ async fn a_runtime_class_is_looked_up_before_any_image() {
     let mut spec = one(IMAGE);
     spec["runtimeClassName"] = json!("wasm");
     both.bed.create("wrong", spec.clone());
-    let refused = both.bed.until("wrong", "ErrImagePull", |pod| {
-        container(pod)["state"]["waiting"]["reason"] == "ErrImagePull"
-    });
+    let refused =
+        both.bed.until("wrong", "ErrImagePull", |pod| container(pod)["state"]["waiting"]["reason"] == "ErrImagePull");
     let refused = refused.await;
     let message = container(&refused)["state"]["waiting"]["message"].to_string();
     assert!(message.contains("it runs: wasm"), "{message}");
