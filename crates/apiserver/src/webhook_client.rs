@@ -178,8 +178,10 @@ impl HttpsWebhooks {
         let port = object::str_at(port, "/name").unwrap_or_default();
         let slices = self.lister.list(&GroupResource::new("discovery.k8s.io", "endpointslices"), Some(namespace));
         let own = slices.iter().filter(|slice| object::label(slice, "kubernetes.io/service-name") == Some(name));
-        let found: Vec<_> =
-            own.flat_map(|slice| ready(slice, port, Tls::Unverified)).map(|target| (target.host, target.port)).collect();
+        let found: Vec<_> = own
+            .flat_map(|slice| ready(slice, port, Tls::Unverified))
+            .map(|target| (target.host, target.port))
+            .collect();
         match found.is_empty() {
             true => Err(format!("no endpoints available for service {name:?}")),
             false => Ok(found),

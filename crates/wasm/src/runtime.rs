@@ -9,8 +9,8 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use rustix::fs::{FlockOperation, flock};
 use sampan_runtime::{
-    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Exec, Image, ImagePull, NetworkAttachment, ProbeKind,
-    Result, Runtime, RuntimeStatus, SandboxConfig, SandboxStatus, Streams,
+    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Exec, Image, ImagePull, NetworkAttachment,
+    ProbeKind, Result, Runtime, RuntimeStatus, SandboxConfig, SandboxStatus, Streams,
 };
 use tokio::sync::broadcast::error::RecvError;
 

@@ -5,9 +5,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use sampan_api::k8s::api::apps::v1::{ReplicaSet, StatefulSet};
-use sampan_api::k8s::api::core::v1::{
-    Namespace, Node, PersistentVolumeClaim, Pod, ReplicationController, Service,
-};
+use sampan_api::k8s::api::core::v1::{Namespace, Node, PersistentVolumeClaim, Pod, ReplicationController, Service};
 use sampan_api::k8s::api::policy::v1::PodDisruptionBudget;
 use sampan_client::{Change, Resource};
 use sampan_meta::NamespacedName;
@@ -28,7 +26,9 @@ impl Scheduler {
             News::Claim(change) => return self.claim_changed(&change),
             News::Done(outcome) => return self.done(outcome),
             News::Service(change) => return self.service_changed(&change),
-            News::ReplicationController(change) => return self.owner_changed("ReplicationController", &change, of_replication_controller),
+            News::ReplicationController(change) => {
+                return self.owner_changed("ReplicationController", &change, of_replication_controller);
+            }
             News::ReplicaSet(change) => return self.owner_changed("ReplicaSet", &change, of_replica_set),
             News::StatefulSet(change) => return self.owner_changed("StatefulSet", &change, of_stateful_set),
             News::Budget(change) => return self.budget_changed(&change),
