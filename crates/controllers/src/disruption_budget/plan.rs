@@ -225,7 +225,8 @@ mod tests {
         let status = plan.status.clone().unwrap_or_default();
         let counts = [status.expected_pods, status.desired_healthy, status.current_healthy, status.disruptions_allowed];
         let [expected, desired, healthy, allowed] = counts.map(|count| count.unwrap_or(-1));
-        let condition = status.conditions.unwrap_or_default().pop().map(|condition| condition.reason).unwrap_or_default();
+        let condition =
+            status.conditions.unwrap_or_default().pop().map(|condition| condition.reason).unwrap_or_default();
         format!("expected={expected} desired={desired} healthy={healthy} allowed={allowed} {condition}")
     }
 
