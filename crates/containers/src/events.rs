@@ -22,6 +22,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Listens for ever.
 pub(crate) async fn listen(parts: Parts) {
     loop {
+        // A subscription with nobody there would fail at once, and what happens before the next would be told as a gap only.
+        answers(&parts).await;
         let heard = async {
             if let Err(status) = hear(&parts).await {
                 tracing::debug!(%status, "containerd's events ended; they are listened to again");
@@ -34,11 +36,16 @@ pub(crate) async fn listen(parts: Parts) {
 
 /// What happened before listening began is told as a gap, once the runtime answers: by then it has the subscription, which came first.
 async fn catch_up(parts: &Parts) {
+    answers(parts).await;
+    let _nobody_listens = parts.hints.send(Event::Lagged);
+}
+
+/// Waits until the runtime answers.
+async fn answers(parts: &Parts) {
     while let Err(error) = parts.client.call(cri::VersionRequest { version: String::new() }, "").await {
         tracing::debug!(%error, "waiting for containerd");
         tokio::time::sleep(RETRY).await;
     }
-    let _nobody_listens = parts.hints.send(Event::Lagged);
 }
 
 async fn hear(parts: &Parts) -> std::result::Result<(), tonic::Status> {

@@ -44,9 +44,13 @@ async fn containers_outlive_containerd_and_are_heard_of_again() {
     assert!(matches!(state(&setting, "ends").await, ContainerState::Exited { .. }), "it ended meanwhile");
 
     end_guest(&setting, "stays");
-    let told = Event::Container { sandbox: "stays".to_owned(), container: "stays".to_owned() };
-    within("an end after the restart", async { while events.next().await.as_ref() != Some(&told) {} }).await;
-    assert!(matches!(state(&setting, "stays").await, ContainerState::Exited { .. }));
+    // A hint of whatever kind, and then the truth.
+    within("an end after the restart", async {
+        while !matches!(state(&setting, "stays").await, ContainerState::Exited { .. }) {
+            events.next().await;
+        }
+    })
+    .await;
     for id in ["stays", "ends"] {
         setting.runtime.close_sandbox(id).await.unwrap();
     }
