@@ -37,7 +37,7 @@ async fn a_registry_under_another_name_is_found_with_its_own_password() {
     let name = image.reference.split_once('/').unwrap().1;
     let reference = format!("cluster.local/{name}");
     let pulled = runtime.pull(&ImagePull { reference: reference.clone(), ..ImagePull::default() }).await.unwrap();
-    assert_eq!(pulled.references, [reference.clone()]);
+    assert_eq!(pulled.references, std::slice::from_ref(&reference));
     assert_eq!(runtime.image(&reference).await.unwrap(), Some(pulled));
 }
 
