@@ -122,6 +122,7 @@ async fn start(runtime: &WasmRuntime, directory: &std::path::Path, number: u32, 
         ports: vec![ContainerPort { name: String::new(), port: 8080, protocol: "TCP".to_owned() }],
         resources: Resources { memory_limit_bytes: Some(64 << 20), ..Resources::default() },
         security: Default::default(),
+        interactive: Default::default(),
         log: LogConfig { path: directory.join(format!("{id}.log")), max_bytes: 1 << 20, max_files: 2 },
     };
     runtime.open_sandbox(sandbox).await.expect("a sandbox opens");

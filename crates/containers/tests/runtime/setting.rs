@@ -81,6 +81,7 @@ impl Setting {
             ports: Vec::new(),
             resources: Resources::default(),
             security: Security::default(),
+            interactive: Default::default(),
             log: LogConfig { path: self.log(id), max_bytes: 1 << 20, max_files: 2 },
         };
         change(&mut config);

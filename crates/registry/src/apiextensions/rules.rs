@@ -73,7 +73,7 @@ impl Rule {
             expression.map(|text| compiled("messageExpression", text, Cel::String, "string")).transpose()?;
         let path = text("fieldPath").map_or(Ok(None), |path| {
             let names = JsonPath::parse(path).ok().and_then(|path| path.names());
-            names.map(Some).ok_or(("fieldPath", "does not refer to a field".to_owned()))
+            names.map(Some).ok_or_else(|| ("fieldPath", "does not refer to a field".to_owned()))
         })?;
         Ok(Self {
             about_change: program.uses("oldSelf"),

@@ -20,7 +20,8 @@ fn shown(cells: &[Value]) -> String {
 
 pub(crate) async fn check(path: &str, objects: &[Value], expected: Expect) {
     let cluster = Cluster::new().await;
-    let strategy = cluster.at(path, "", "").resource.strategy();
+    let place = cluster.at(path, "", "");
+    let strategy = place.resource.strategy();
     let heads: Vec<Value> = strategy.columns().iter().map(|column| column.name.as_str().into()).collect();
     let mut lines = vec![shown(&heads)];
     for object in objects {

@@ -95,16 +95,13 @@ impl Input {
         let channel = message.split_to(1)[0];
         match (channel, &self.stdin) {
             (STDIN, Some(stdin)) if !message.is_empty() => {
-                if stdin.send(message).await.is_err() {
+                let sent = stdin.send(message).await;
+                if sent.is_err() {
                     self.stdin = None;
                 }
             }
-            (RESIZE, _) => {
-                if let Some(size) = self.read.read(&message) {
-                    // One that does not fit is followed by a newer one, sooner or later.
-                    let _full = self.sizes.try_send(size);
-                }
-            }
+            // One that does not fit is followed by a newer one, sooner or later.
+            (RESIZE, _) => drop(self.read.read(&message).map(|size| self.sizes.try_send(size))),
             (CLOSE, _) if message[..] == [STDIN] => self.stdin = None,
             _ => {}
         }

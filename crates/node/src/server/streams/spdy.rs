@@ -128,7 +128,7 @@ impl Reading {
     }
 
     async fn open(&mut self, id: u32, headers: BTreeMap<String, String>, last: bool) -> io::Result<()> {
-        if id % 2 == 0 || id <= self.newest {
+        if id.is_multiple_of(2) || id <= self.newest {
             return Err(frame::bad(format!("stream {id} is out of order")));
         }
         let first = std::mem::replace(&mut self.newest, id) == 0;

@@ -39,6 +39,7 @@ pub(super) struct Agreed {
 impl Agreed {
     /// The 101 for the client, and the connection it turns into.
     pub(super) fn split(self) -> (Response, OnUpgrade) {
+        tracing::debug!(protocol = self.protocol, "a connection is upgraded");
         (self.answer, self.pending)
     }
 }

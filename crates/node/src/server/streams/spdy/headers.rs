@@ -158,7 +158,7 @@ mod tests {
         let mut headers = Headers::new();
         let first = headers.read(&block(true, &[("Streamtype", "error"), ("port", "80")])).unwrap();
         assert_eq!(format!("{first:?}"), r#"{"port": "80", "streamtype": "error"}"#);
-        let second = headers.read(&block(false, &[("a", "1\02")])).unwrap();
+        let second = headers.read(&block(false, &[("a", "1\x002")])).unwrap();
         assert_eq!(format!("{second:?}"), r#"{"a": "1,2"}"#);
     }
 
