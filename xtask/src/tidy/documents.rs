@@ -24,7 +24,9 @@ pub(super) fn samples(workspace: &Workspace) -> Result<Vec<String>> {
         if !directory.is_dir() || directory.ends_with("tools") {
             continue;
         }
-        for file in ["README.md", "manifest.yaml"] {
+        // The toolbox is built as samples are, and is a part of the binary.
+        let kept = if directory.ends_with("toolbox") { "toolbox.wasm" } else { "manifest.yaml" };
+        for file in ["README.md", kept] {
             if !directory.join(file).exists() {
                 complaints.push(format!("{} has no {file}", workspace.shown(&directory)));
             }

@@ -116,7 +116,8 @@ async fn failures_are_a_status_in_upstream_s_words() {
         expect![[r#"400 BadRequest invalid timeout specified in the request URL: "soon" is no duration"#]],
     )
     .await;
-    check(&cluster, "POST /api/v1/namespaces/default/pods/p/exec?command=ls\n\n", expect!["501 NotImplemented pods/exec is not offered yet: this server does not upgrade connections to websocket or SPDY"]).await;
+    let exec = "POST /api/v1/namespaces/default/pods/p/exec?command=ls\n\n";
+    check(&cluster, exec, expect![[r#"404 NotFound pods "p" not found"#]]).await;
 }
 
 #[tokio::test]

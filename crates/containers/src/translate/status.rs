@@ -38,8 +38,8 @@ fn state(found: &cri::ContainerStatus) -> ContainerState {
         // What the runtime itself does not know any more does not run.
         cri::ContainerState::Exited | cri::ContainerState::Unknown => {
             let finished_at = i128::from(found.finished_at);
-            // One that could not be started has no start.
-            let started_at = if found.started_at == 0 { finished_at } else { started_at };
+            // One that could not be started has no start; containerd may note that of a short life after its end.
+            let started_at = if found.started_at == 0 { finished_at } else { finished_at.min(started_at) };
             ContainerState::Exited { started_at, finished_at, exit: exit(found) }
         }
     }
