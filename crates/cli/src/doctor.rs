@@ -148,7 +148,7 @@ fn containerd(facts: &Facts) -> Vec<Finding> {
     match &facts.containerd {
         Containerd::Absent => vec![Finding::bad(
             format!("containerd: nothing is at {place}"),
-            "install it with apt-get install containerd runc containernetworking-plugins, or name its socket with --containerd",
+            "install it with apt-get install containerd runc containernetworking-plugins and start it, or name its socket with --containerd",
         )],
         Containerd::Unready(why) => {
             vec![Finding::bad(format!("containerd at {place}: {why}"), "see its log: journalctl -u containerd")]
