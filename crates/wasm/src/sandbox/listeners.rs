@@ -2,6 +2,7 @@
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::protocol::{self, Message};
 
@@ -10,23 +11,55 @@ const BACKLOG: usize = 8192;
 
 /// Where frames for agents go.
 #[derive(Default)]
-pub(crate) struct Listeners(Mutex<Vec<mpsc::Sender<Vec<u8>>>>);
+pub(crate) struct Listeners(Mutex<Vec<Listener>>);
+
+/// Where frames for one agent go.
+#[derive(Clone)]
+pub(crate) struct Listener {
+    pub(crate) frames: mpsc::Sender<Vec<u8>>,
+    /// It has missed a frame: its connection is to end.
+    pub(crate) cut: CancellationToken,
+}
 
 impl Listeners {
     /// A new agent's frames.
-    pub(crate) fn add(&self) -> (mpsc::Sender<Vec<u8>>, mpsc::Receiver<Vec<u8>>) {
-        let (sender, receiver) = mpsc::channel(BACKLOG);
-        self.0.lock().push(sender.clone());
-        (sender, receiver)
+    pub(crate) fn add(&self) -> (Listener, mpsc::Receiver<Vec<u8>>) {
+        let (frames, receiver) = mpsc::channel(BACKLOG);
+        let listener = Listener { frames, cut: CancellationToken::new() };
+        self.0.lock().push(listener.clone());
+        (listener, receiver)
     }
 
-    /// Tells all; forgets those that are gone or too slow.
+    /// Tells all; cuts off those that are gone or too slow.
     pub(crate) fn tell(&self, message: &Message) {
         let mut listeners = self.0.lock();
         if listeners.is_empty() {
             return;
         }
         let frame = protocol::encode(message);
-        listeners.retain(|listener| listener.try_send(frame.clone()).is_ok());
+        listeners.retain(|listener| {
+            let told = listener.frames.try_send(frame.clone()).is_ok();
+            if !told {
+                listener.cut.cancel();
+            }
+            told
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_missed_a_frame_is_cut_off_and_no_other() {
+        let listeners = Listeners::default();
+        let ((slow, _never_read), (quick, mut read)) = (listeners.add(), listeners.add());
+        let message = Message::Removed { sandbox: "pod".into(), container: "pod_main_0".into() };
+        for _ in 0..=BACKLOG {
+            listeners.tell(&message);
+            read.try_recv().expect("told");
+        }
+        assert!(slow.cut.is_cancelled() && !quick.cut.is_cancelled());
     }
 }

@@ -34,16 +34,19 @@ pub(crate) async fn serve(listener: UnixListener, pods: Arc<Pods>, shutdown: Can
 /// One agent's connection.
 async fn talk(stream: UnixStream, pods: Arc<Pods>, shutdown: CancellationToken) {
     let (mut from, to) = stream.into_split();
-    let (sender, receiver) = pods.listeners.add();
+    let (listener, receiver) = pods.listeners.add();
     // Added to the listeners first: a change between the two is told twice, never not at all.
     let (configs, containers) = pods.everything();
     let hello = Hello { version: protocol::VERSION, pid: std::process::id(), pods: configs, containers };
-    tokio::spawn(write(to, protocol::encode(&hello), receiver));
+    let (cut, written) = (listener.cut.clone(), write(to, protocol::encode(&hello), receiver));
+    tokio::spawn(async move { cut.run_until_cancelled(written).await });
     loop {
-        match protocol::read::<Request>(&mut from).await {
+        let request = listener.cut.run_until_cancelled(protocol::read::<Request>(&mut from));
+        let Some(request) = request.await else { return tracing::warn!("the agent reads too slowly and is cut off") };
+        match request {
             Ok(Some(Request { call: Call::Shutdown, .. })) => return shutdown.cancel(),
             Ok(Some(Request { id, call })) => {
-                tokio::spawn(answer(id, call, pods.clone(), sender.clone()));
+                tokio::spawn(answer(id, call, pods.clone(), listener.frames.clone()));
             }
             Ok(None) => return,
             Err(error) => return tracing::warn!(%error, "the agent's connection broke"),
