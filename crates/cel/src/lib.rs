@@ -47,6 +47,7 @@ mod parse;
 mod token;
 mod types;
 mod value;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -59,6 +60,7 @@ pub use budget::{Budget, PER_EXPRESSION, PER_MATCH_CONDITIONS, PER_REQUEST};
 pub use error::{CompileError, Error};
 pub use types::{DYN, Field, ListType, ObjectType, Order, Type, escape};
 pub use value::{Cidr, Host, Key, List, Map, Struct, Text, Value};
+pub use words::is_word;
 
 use crate::ast::Expr;
 use crate::check::Checker;

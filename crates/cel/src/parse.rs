@@ -4,31 +4,11 @@ use std::sync::Arc;
 
 use crate::ast::{Call, Expr, Literal, MAX_HEIGHT, Node};
 use crate::token::{Placed, Token, tokens};
+use crate::words::is_reserved;
 
 mod macros;
 
 type Wrong = (usize, String);
-
-/// Words that name nothing.
-const RESERVED: [&str; 17] = [
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "in",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-];
 
 /// What upstream accepts of one expression, in characters.
 const MAX_LENGTH: usize = 100_000;
@@ -288,7 +268,7 @@ impl Parser {
 
     /// A word: a constant, a function, or a variable.
     fn named(&mut self, at: usize, name: &Arc<str>) -> Result<Expr, Wrong> {
-        if RESERVED.contains(&&**name) {
+        if is_reserved(name) {
             return Err((at, format!("reserved identifier: {name}")));
         }
         self.advance();

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::words::is_word;
+
 /// A type: of a variable, or of what an expression comes to. What is not known is [`Type::Dyn`] and goes with everything.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Type {
@@ -147,30 +149,6 @@ impl fmt::Display for Type {
     }
 }
 
-/// Words that cannot be written after a dot.
-const WORDS: [&str; 20] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-];
-
 /// The name of a JSON member in expressions: `my-field` is `my__dash__field`; `None` if it has none. Upstream: `apiserver/pkg/cel/escaping.go`.
 pub fn escape(name: &str) -> Option<String> {
     let begins = name.chars().next()?;
@@ -178,7 +156,7 @@ pub fn escape(name: &str) -> Option<String> {
     {
         return None;
     }
-    if WORDS.contains(&name) {
+    if is_word(name) {
         return Some(format!("__{name}__"));
     }
     if name.contains('$') {
@@ -196,6 +174,7 @@ mod tests {
     fn names_that_are_no_words_are_escaped_as_upstream_does() {
         for (name, escaped) in [
             ("plain", Some("plain")),
+            ("while", Some("__while__")),
             ("my-field", Some("my__dash__field")),
             ("a.b/c", Some("a__dot__b__slash__c")),
             ("a__b", Some("a__underscores__b")),

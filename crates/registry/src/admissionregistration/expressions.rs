@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use sampan_cel::Type;
 use sampan_cel::admission::Compiler;
+use sampan_cel::{Type, is_word};
 use sampan_meta::field::{self, ErrorList, Path};
 use sampan_meta::object;
 use sampan_meta::validation::qualified_name;
@@ -17,30 +17,6 @@ const MOST_ANNOTATIONS: usize = 20;
 /// Bytes of the expression that makes the value of an annotation.
 const MAX_ANNOTATION: usize = 5 * 1024;
 const REASONS: [&str; 3] = ["Forbidden", "Invalid", "RequestEntityTooLarge"];
-/// Words of the language that name nothing.
-const RESERVED: [&str; 21] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
 
 fn text<'a>(object: &'a Value, member: &str) -> &'a str {
     object.get(member).and_then(Value::as_str).unwrap_or_default()
@@ -119,9 +95,7 @@ pub(super) fn validate_variables(errors: &mut ErrorList, spec: &Value, compiler:
 
 fn is_identifier(name: &str) -> bool {
     let letter = |first: char| first.is_ascii_alphabetic() || first == '_';
-    name.starts_with(letter)
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        && !RESERVED.contains(&name)
+    name.starts_with(letter) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !is_word(name)
 }
 
 /// `validations` and `auditAnnotations` of a policy, of which there has to be one.
