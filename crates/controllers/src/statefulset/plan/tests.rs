@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::controller::Key;
 use crate::history;
 use crate::testing::{now, object};
+
+mod claims;
+mod histories;
 
 struct World {
     set: StatefulSet,
@@ -359,51 +362,6 @@ fn a_pod_knows_who_it_is() {
 }
 
 #[test]
-fn claims_stay_or_go_as_the_policy_says() {
-    let policy = |deleted: &str, scaled: &str| {
-        with_claims(
-            &json!({ "replicas": 2, "persistentVolumeClaimRetentionPolicy": { "whenDeleted": deleted, "whenScaled": scaled } }),
-        )
-    };
-    for (deleted, scaled, at_two, at_one) in [
-        ("Retain", "Retain", "data-web-0= data-web-1=", "data-web-0= data-web-1="),
-        (
-            "Delete",
-            "Retain",
-            "data-web-0=StatefulSet data-web-1=StatefulSet",
-            "data-web-0=StatefulSet data-web-1=StatefulSet",
-        ),
-        ("Retain", "Delete", "data-web-0= data-web-1=", "data-web-0="),
-        ("Delete", "Delete", "data-web-0=StatefulSet data-web-1=StatefulSet", "data-web-0=StatefulSet"),
-    ] {
-        let mut world = World::new(&policy(deleted, scaled));
-        world.settle();
-        assert_eq!(world.owners(), at_two, "{deleted} {scaled}");
-        world.set_replicas(1);
-        world.settle();
-        assert_eq!(world.owners(), at_one, "{deleted} {scaled}");
-        world.set_replicas(2);
-        world.settle();
-        assert_eq!(world.owners(), at_two, "{deleted} {scaled}");
-    }
-}
-
-#[test]
-fn no_pod_is_made_over_a_claim_that_goes() {
-    let mut world = World::new(&with_claims(&json!({ "replicas": 1 })));
-    world.settle();
-    world.pods.clear();
-    let deleted = Some(sampan_api::k8s::apimachinery::pkg::apis::meta::v1::Time(world.clock));
-    world.claims.get_mut("data-web-0").unwrap().metadata.deletion_timestamp = deleted;
-    let plan = world.plan();
-    assert!(plan.create.is_empty() && plan.claims.is_empty());
-    assert_eq!(plan.blocked, Some(("web-0".to_owned(), "pvc data-web-0 is being deleted".to_owned())));
-    world.claims.clear();
-    world.settle();
-    assert_eq!(world.picture(), "0:0");
-}
-
-#[test]
 fn availability_takes_its_seconds() {
     let mut world = World::new(&json!({ "minReadySeconds": 10 }));
     world.step();
@@ -415,80 +373,4 @@ fn availability_takes_its_seconds() {
     world.step();
     assert_eq!(world.pods.len(), 2);
     assert_eq!((world.status().ready_replicas, world.status().available_replicas), (Some(1), Some(1)));
-}
-
-#[test]
-fn a_claims_name_leads_to_the_sets_it_may_belong_to() {
-    let mut web = set(&with_claims(&json!({})));
-    web.metadata.name = Some("my-web".to_owned());
-    let claim: PersistentVolumeClaim =
-        object(json!({ "metadata": { "name": "data-my-web-3", "namespace": "default" } }));
-    let find = |key: &Key| (key.name == "my-web").then(|| Arc::new(web.clone()));
-    assert_eq!(sets_of_claim(&claim, &find), [Key::new("default", "my-web")]);
-}
-
-use crate::controller::Key;
-
-/// What may happen between two reconciles.
-#[derive(Debug, Clone)]
-enum Event {
-    Scale(i32),
-    Roll(u8),
-    Lose(i32),
-    Break(i32),
-    Wait,
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        (0..5).prop_map(Event::Scale),
-        (0_u8..3).prop_map(Event::Roll),
-        (0..5).prop_map(Event::Lose),
-        (0..5).prop_map(Event::Break),
-        Just(Event::Wait),
-    ]
-}
-
-impl World {
-    fn happen(&mut self, event: &Event) {
-        match event {
-            Event::Scale(replicas) => self.set_replicas(*replicas),
-            Event::Roll(version) => self.set_image(&format!("web:{version}")),
-            Event::Lose(ordinal) => drop(self.pods.remove(&format!("web-{ordinal}"))),
-            Event::Break(ordinal) => {
-                let name = format!("web-{ordinal}");
-                if self.pods.contains_key(&name) {
-                    self.be(&name, "Failed", false);
-                }
-            }
-            Event::Wait => self.kubelet(),
-        }
-    }
-}
-
-proptest! {
-    /// The model's `step` asserts that no name is ever given twice.
-    #[test]
-    fn whatever_happens_it_ends_as_the_spec_says(
-        events in prop::collection::vec(event(), 0..20), parallel: bool, unavailable in 1..3, scaled: bool,
-    ) {
-        let policy = if parallel { "Parallel" } else { "OrderedReady" };
-        let when_scaled = if scaled { "Delete" } else { "Retain" };
-        let mut world = World::new(&with_claims(&json!({
-            "podManagementPolicy": policy,
-            "persistentVolumeClaimRetentionPolicy": { "whenDeleted": "Delete", "whenScaled": when_scaled },
-            "updateStrategy": { "type": "RollingUpdate", "rollingUpdate": { "partition": 0, "maxUnavailable": unavailable } },
-        })));
-        for event in &events {
-            world.happen(event);
-            world.step();
-        }
-        world.settle();
-        let spec = world.set.spec.clone().expect("it has one");
-        let replicas = usize::try_from(spec.replicas.unwrap_or(0)).expect("small");
-        let wanted = spec.template.spec.expect("it has one").containers[0].image.clone().unwrap_or_default();
-        prop_assert_eq!(world.pods.len(), replicas);
-        prop_assert!(world.pods.values().all(|pod| image(pod) == wanted && pod::is_ready(pod)));
-        prop_assert!(!world.step(), "settled");
-    }
 }
