@@ -225,11 +225,19 @@ fn keep(observed: &Observed<'_>, pod: &Arc<Pod>, plan: &mut Plan) -> Step {
 }
 
 /// Deletes pods beyond the range: an ordered set one by one, the highest first.
+///
+/// Those that ended go together: nothing of them runs that an order could protect. Upstream waits for the lowest of them to become
+/// well, which it never does, so that two pods that failed keep its set from ever shrinking.
 fn give_up(observed: &Observed<'_>, condemned: &[Arc<Pod>], plan: &mut Plan) -> Step {
     plan.owners.extend(condemned.iter().flat_map(|pod| claims::to_adjust(observed, pod)));
     if !observed.is_ordered() {
         plan.delete.extend(condemned.iter().filter(|pod| !pod::is_terminating(pod)).cloned());
         return Step::On;
+    }
+    let mut ended = condemned.iter().filter(|pod| pod::is_terminal(pod) && !pod::is_terminating(pod)).cloned().peekable();
+    if ended.peek().is_some() {
+        plan.delete.extend(ended);
+        return Step::Wait;
     }
     let Some(highest) = condemned.first() else { return Step::On };
     let lowest_unavailable = condemned.iter().rfind(|pod| observed.is_unavailable(pod));

@@ -248,6 +248,16 @@ fn an_ordered_set_waits_for_a_pod_that_is_not_ready_and_a_pod_that_ended_comes_a
 }
 
 #[test]
+fn pods_that_failed_do_not_keep_a_set_from_shrinking() {
+    let mut world = World::new(&json!({}));
+    world.settle();
+    world.be("web-0", "Failed", false);
+    world.be("web-2", "Failed", false);
+    world.set_replicas(0);
+    assert_eq!(world.film(), ["0:0? 1:0 2:0?", "0:0?! 1:0 2:0?!", "1:0!", ""]);
+}
+
+#[test]
 fn an_update_goes_from_the_highest_ordinal_down_to_the_partition() {
     let rolling = json!({ "updateStrategy": { "type": "RollingUpdate", "rollingUpdate": { "partition": 1 } } });
     let mut world = World::new(&rolling);
