@@ -34,7 +34,7 @@ pub mod token;
 #[cfg(test)]
 mod testing;
 
-pub use admission::{Chain, WebhookClient};
+pub use admission::Chain;
 pub use authn::{Authenticator, Unauthorized};
 pub use authz::{Authorizer, Decision};
 pub use pki::Authority;

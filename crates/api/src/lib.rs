@@ -7,6 +7,7 @@ mod defaults;
 pub mod openapi;
 pub mod pod;
 pub mod request;
+pub mod webhook;
 
 pub use defaults::default_object;
 /// The typed structs of every built-in kind. Other crates name them through here only, so that the version is chosen in one place.

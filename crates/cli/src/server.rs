@@ -204,8 +204,10 @@ fn assemble(
         entropy: entropy.clone(),
         writer: registry.clone(),
     };
-    let webhooks = HttpsWebhooks::new(registry.clone(), clock.clone(), rustls_native_certs::load_native_certs().certs);
-    let mut chain = Chain::new(admission).with_webhooks(Arc::new(webhooks));
+    let trusted = rustls_native_certs::load_native_certs().certs;
+    let webhooks = Arc::new(HttpsWebhooks::new(registry.weak_lister(), clock.clone(), trusted));
+    registry.convert_through(webhooks.clone());
+    let mut chain = Chain::new(admission).with_webhooks(webhooks);
     if denies_external_ips {
         chain = chain.denying_service_external_ips();
     }

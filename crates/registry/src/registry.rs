@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+use sampan_api::webhook::WebhookClient;
 use sampan_meta::{Clock, Entropy};
 use sampan_store::{At, Store, WatchCache};
 use serde_json::Value;
@@ -43,6 +44,8 @@ pub struct Registry {
     pub(crate) catalogs: Catalogs,
     /// The uids of definitions whose instances are being deleted by this process.
     pub(crate) cleaning: Mutex<HashSet<String>>,
+    /// Whom conversion webhooks are asked through.
+    pub(crate) webhooks: OnceLock<Arc<dyn WebhookClient>>,
     settling: Mutex<Option<AbortHandle>>,
     resources: Vec<Arc<Resource>>,
     by_path: HashMap<(&'static str, &'static str, &'static str), usize>,
@@ -71,6 +74,7 @@ impl Registry {
             ranges,
             catalogs: Catalogs::default(),
             cleaning: Mutex::default(),
+            webhooks: OnceLock::new(),
             settling: Mutex::default(),
             resources,
             by_path,

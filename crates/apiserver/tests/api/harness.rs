@@ -115,8 +115,9 @@ impl Cluster {
             entropy: Arc::clone(&entropy),
             writer: registry.clone(),
         });
-        let webhooks = HttpsWebhooks::new(Arc::clone(&lister), Arc::clone(&clock), Vec::new());
-        let admission = admission.with_webhooks(Arc::new(webhooks));
+        let webhooks = Arc::new(HttpsWebhooks::new(registry.weak_lister(), Arc::clone(&clock), Vec::new()));
+        registry.convert_through(webhooks.clone());
+        let admission = admission.with_webhooks(webhooks);
         let node_client = sampan_access::pki::client_config(&roots, None, Arc::clone(&clock)).unwrap();
         let options = Options {
             registry: registry.clone(),

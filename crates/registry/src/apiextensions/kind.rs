@@ -12,9 +12,12 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::columns::{self, PrinterColumn};
+use super::conversion::{Conversion, failure};
+use super::converter::Converted;
 use super::json_path::JsonPath;
 use super::schema::Schema;
 use super::{check, content, intern, ownership, rules};
+use crate::object::Object;
 use crate::resource::Subresource;
 use crate::shape::Shape;
 use crate::strategy::{Names, Scope, Strategy};
@@ -26,6 +29,8 @@ pub(crate) struct Definition {
     scope: Scope,
     versions: Vec<Arc<Version>>,
     storage: String,
+    conversion: Option<Conversion>,
+    converted: Converted,
     /// Told once another definition has taken the place of this one, or none.
     pub(super) retired: watch::Sender<bool>,
 }
@@ -94,6 +99,8 @@ impl Definition {
             scope: if text("/spec/scope") == "Cluster" { Scope::Cluster } else { Scope::Namespaced },
             versions: versions.iter().map(|version| Arc::new(Version::compile(&names, version))).collect(),
             storage: storage.and_then(|version| object::str_at(version, "/name")).unwrap_or_default().to_owned(),
+            conversion: Conversion::compile(spec),
+            converted: Converted::default(),
             retired: watch::Sender::new(false),
         }
     }
@@ -164,6 +171,68 @@ impl CustomKind {
     /// The version objects are stored in, whichever they are written in.
     pub(crate) fn storage_api_version(&self) -> String {
         format!("{}/{}", self.names.group, self.definition.storage)
+    }
+
+    /// The version of the kind.
+    pub(crate) fn api_version(&self) -> &str {
+        &self.version.api_version
+    }
+
+    /// The version the verbs work in: where a webhook converts, that of the request, as upstream's; else all are the same but for the name.
+    pub(crate) fn working_api_version(&self) -> String {
+        match &self.definition.conversion {
+            Some(_) => self.version.api_version.clone(),
+            None => self.storage_api_version(),
+        }
+    }
+
+    /// Who converts objects between versions; `None`: they differ by their name alone.
+    pub(super) fn conversion(&self) -> Option<&Conversion> {
+        self.definition.conversion.as_ref()
+    }
+
+    pub(super) fn converted(&self) -> &Converted {
+        &self.definition.converted
+    }
+
+    /// Whether the object lies in the store in another version than it would if it were written now.
+    pub(crate) fn is_outdated(&self, stored: &Object) -> bool {
+        self.definition.conversion.is_some() && object::api_version(&stored.value()) != self.storage_api_version()
+    }
+
+    fn version_of(&self, object: &Value) -> Option<&Version> {
+        let api_version = object::api_version(object);
+        self.definition.versions.iter().find(|version| version.api_version == api_version).map(|version| &**version)
+    }
+
+    /// # Errors
+    /// When the object is in a version that the definition does not have, or no more.
+    pub(super) fn check_version(&self, object: &Value) -> Result<(), Status> {
+        if self.version_of(object).is_some() {
+            return Ok(());
+        }
+        let version = object::api_version(object);
+        Err(failure(format!("request to convert CR from an invalid group/version: {version}")))
+    }
+
+    /// As [`CustomKind::complete`], by the schema of the version the object is in.
+    ///
+    /// # Errors
+    /// When its metadata is malformed.
+    pub(super) fn complete_as_stored(&self, object: &mut Value) -> Result<(), Status> {
+        let Some(version) = self.version_of(object) else { return Ok(()) };
+        content::prune(&version.schema, object).map_err(Status::internal)?;
+        content::default(&version.schema, object);
+        Ok(())
+    }
+
+    /// Takes out of a converted object what its version does not declare.
+    ///
+    /// # Errors
+    /// When its metadata is malformed.
+    pub(super) fn prune_as_is(&self, object: &mut Value) -> Result<(), Status> {
+        let Some(version) = self.version_of(object) else { return Ok(()) };
+        content::prune(&version.schema, object).map(drop).map_err(Status::internal)
     }
 
     /// How objects of this version look to selectors and encoders.

@@ -43,7 +43,7 @@ impl ObjectVersions {
 
     /// All versions of a custom kind hold the same fields under the same names.
     fn of_custom(kind: &Arc<CustomKind>, subresource: &str) -> Self {
-        let stored = Version { api_version: kind.storage_api_version(), type_: None, view: None };
+        let stored = Version { api_version: kind.working_api_version(), type_: None, view: None };
         let ignored = FieldSet::of_fields(&crate::Strategy::reset_fields(&**kind, subresource));
         Self { known: vec![stored], custom: Some(Arc::clone(kind)), ignored }
     }

@@ -97,7 +97,7 @@ impl Registry {
         let mut fresh = false;
         for _ in 0..=CONFLICT_RETRIES {
             let old_object = self.existing(resource, &key).await?;
-            let old = resource.state(&old_object)?;
+            let old = self.state(resource, &old_object).await?;
             let wanted = match next(&old) {
                 Err(status) if !fresh && status.is_conflict() => {
                     fresh = true;
@@ -110,7 +110,7 @@ impl Registry {
                 wanted => wanted?,
             };
             match self.modify_once(cx, resource, &old_object, &old, wanted, tracking).await {
-                Ok(object) => return resource.present(object),
+                Ok(object) => return self.present(resource, object).await,
                 Err(Failure::Final(status)) => return Err(status),
                 Err(Failure::Raced) if !retries => break,
                 Err(Failure::Raced) => self.refresh().await.map(drop)?,
@@ -156,7 +156,7 @@ impl Registry {
         self.check_changed(cx, resource, object, old)?;
         let admission = cx.admission_request(Operation::Update, Some(old));
         cx.admission.validate(&admission, object).await?;
-        if !differ(object, old) {
+        if !differ(object, old) && !resource.is_outdated(old_object) {
             return Ok(old_object.clone());
         }
         self.write_changed(cx, resource, old_object, old, object).await
@@ -198,7 +198,8 @@ impl Registry {
                 Err(error) => Err(error),
             }
         } else {
-            self.write_over(resource, old_object, object).await
+            let stored = self.to_store(resource, object).await?;
+            self.write_over(resource, old_object, &stored).await
         };
         written.map_err(|error| Failure::of_write(&error, resource, old_object.name()))
     }
