@@ -146,16 +146,59 @@ async fn every_version_shows_the_same_door() {
     let put = doors.cluster.ask(&format!("PUT {V2}/a\n\n{door}")).await.json();
     assert_eq!(put["metadata"]["generation"], 2, "{put}");
     shown(&doors.get(&format!("{V1}/a")).await, expect![[r#"example.com/v1 {"place":"x:2"}"#]]);
-    let patch = format!("PATCH {V2}/a\nContent-Type: application/merge-patch+json\n\n{}", json!({"spec": {"host": "y"}}));
+    let patch =
+        format!("PATCH {V2}/a\nContent-Type: application/merge-patch+json\n\n{}", json!({"spec": {"host": "y"}}));
     shown(&doors.cluster.ask(&patch).await.json(), expect![[r#"example.com/v2 {"host":"y","port":2}"#]]);
-    let config = json!({"apiVersion": "example.com/v2", "kind": "Door", "metadata": {"name": "a"}, "spec": {"note": "n"}});
+    let config =
+        json!({"apiVersion": "example.com/v2", "kind": "Door", "metadata": {"name": "a"}, "spec": {"note": "n"}});
     let apply = format!("PATCH {V2}/a?fieldManager=m\nContent-Type: application/apply-patch+yaml\n\n{config}");
     shown(&doors.cluster.ask(&apply).await.json(), expect![[r#"example.com/v2 {"host":"y","note":"n","port":2}"#]]);
     shown(&doors.get(&format!("{V1}/a")).await, expect![[r#"example.com/v1 {"note":"n","place":"y:2"}"#]]);
-    let status = format!("PATCH {V2}/a/status\nContent-Type: application/merge-patch+json\n\n{}", json!({"status": {"open": true}}));
+    let status = format!(
+        "PATCH {V2}/a/status\nContent-Type: application/merge-patch+json\n\n{}",
+        json!({"status": {"open": true}})
+    );
     assert_eq!(doors.cluster.ask(&status).await.json()["status"], json!({"open": true}));
     let deleted = doors.cluster.ask(&format!("DELETE {V2}/a")).await;
     assert_eq!((deleted.code, &deleted.json()["status"]), (200, &json!("Success")));
+}
+
+#[tokio::test]
+async fn who_owns_a_field_is_known_in_the_version_each_speaks() {
+    let doors = Doors::start().await;
+    let apply = |path: &str, manager: &str, spec: Value| {
+        let version = path.split('/').nth(3).unwrap();
+        let config = json!({"apiVersion": format!("example.com/{version}"), "kind": "Door", "metadata": {"name": "a"}, "spec": spec});
+        format!("PATCH {path}/a?fieldManager={manager}\nContent-Type: application/apply-patch+yaml\n\n{config}")
+    };
+    let made = doors.cluster.ask(&apply(V1, "one", json!({"place": "x:1"}))).await;
+    assert_eq!(made.code, 201, "{}", made.text());
+    let same = doors.cluster.ask(&apply(V2, "two", json!({"host": "x"}))).await;
+    assert_eq!(same.code, 200, "{}", same.text());
+    let put = |door: &Value| format!("PUT {V2}/a?fieldManager=three\n\n{door}");
+    let mut door = doors.get(&format!("{V2}/a")).await;
+    door["spec"]["note"] = json!("n");
+    assert_eq!(doors.cluster.ask(&put(&door)).await.code, 200);
+    assert_eq!(owners_of(&doors.get(&format!("{V2}/a")).await), "one: f:place, three: f:note, two: f:host");
+    let mut door = doors.get(&format!("{V2}/a")).await;
+    door["spec"]["port"] = json!(2);
+    assert_eq!(doors.cluster.ask(&put(&door)).await.code, 200);
+    assert_eq!(owners_of(&doors.get(&format!("{V2}/a")).await), "three: f:note f:port, two: f:host");
+}
+
+/// Who owns which fields of the spec.
+fn owners_of(door: &Value) -> String {
+    let mut owners: Vec<String> = door["metadata"]["managedFields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            let fields = entry["fieldsV1"]["f:spec"].as_object().unwrap().keys().filter(|field| *field != ".");
+            format!("{}: {}", entry["manager"].as_str().unwrap(), fields.cloned().collect::<Vec<_>>().join(" "))
+        })
+        .collect();
+    owners.sort();
+    owners.join(", ")
 }
 
 #[tokio::test]
@@ -171,7 +214,10 @@ async fn a_list_is_converted_at_once_and_selected_from_as_it_is_shown() {
     let page = doors.get(&format!("{V2}?fieldSelector=spec.host%3Dx&limit=1")).await;
     let rest = page["metadata"]["continue"].as_str().unwrap();
     let last = doors.get(&format!("{V2}?fieldSelector=spec.host%3Dx&limit=1&continue={rest}")).await;
-    assert_eq!((&page["items"][0]["metadata"]["name"], &last["items"][0]["metadata"]["name"]), (&json!("a"), &json!("c")));
+    assert_eq!(
+        (&page["items"][0]["metadata"]["name"], &last["items"][0]["metadata"]["name"]),
+        (&json!("a"), &json!("c"))
+    );
     assert_eq!(last["metadata"]["continue"], Value::Null);
     assert_eq!(doors.asked.take(), (0, 0), "what was shown before is remembered");
 }
@@ -206,7 +252,10 @@ async fn objects_move_to_a_new_storage_version_when_they_are_written() {
     doors.create(V1, "a", json!({"place": "x:1"})).await;
     doors.redefine("/convert", "v2").await;
     doors.create(V1, "b", json!({"place": "y:1"})).await;
-    assert_eq!((doors.stored_version("a"), doors.stored_version("b")), ("example.com/v1".into(), "example.com/v2".into()));
+    assert_eq!(
+        (doors.stored_version("a"), doors.stored_version("b")),
+        ("example.com/v1".into(), "example.com/v2".into())
+    );
     let list = doors.get(V1).await;
     shown(&list["items"][0], expect![[r#"example.com/v1 {"place":"x:1"}"#]]);
     shown(&list["items"][1], expect![[r#"example.com/v1 {"place":"y:1"}"#]]);
@@ -244,10 +293,21 @@ async fn a_webhook_that_fails_is_told_of_and_holds_up_nobody_who_does_not_need_i
 async fn a_definition_has_to_say_who_converts() {
     let doors = Doors::start().await;
     let rows = [
-        (json!({"strategy": "Webhook"}), expect![[r#"422 Invalid CustomResourceDefinition.apiextensions.k8s.io "gates.example.com" is invalid: [spec.conversion.webhookClientConfig: Required value: required when strategy is set to Webhook, spec.conversion.conversionReviewVersions: Required value]"#]]),
-        (json!({"strategy": "Other"}), expect![[r#""#]]),
-        (json!({"strategy": "Webhook", "webhook": {"clientConfig": {"url": "http://x"}, "conversionReviewVersions": ["v3"]}}), expect![[r#""#]]),
-        (json!({"strategy": "None", "webhook": {"clientConfig": {"url": "https://x"}, "conversionReviewVersions": ["v1"]}}), expect![[r#""#]]),
+        (
+            json!({"strategy": "Webhook"}),
+            expect![[
+                r#"422 Invalid CustomResourceDefinition.apiextensions.k8s.io "gates.example.com" is invalid: [spec.conversion.webhookClientConfig: Required value: required when strategy is set to Webhook, spec.conversion.conversionReviewVersions: Required value]"#
+            ]],
+        ),
+        (json!({"strategy": "Other"}), expect![[r#"422 Invalid CustomResourceDefinition.apiextensions.k8s.io "gates.example.com" is invalid: spec.conversion.strategy: Unsupported value: "Other": supported values: "None", "Webhook""#]]),
+        (
+            json!({"strategy": "Webhook", "webhook": {"clientConfig": {"url": "http://x"}, "conversionReviewVersions": ["v3"]}}),
+            expect![[r#"422 Invalid CustomResourceDefinition.apiextensions.k8s.io "gates.example.com" is invalid: [spec.conversion.webhookClientConfig.url: Invalid value: "http": 'https' is the only allowed URL scheme; desired format: https://host[/path], spec.conversion.conversionReviewVersions: Invalid value: ["v3"]: must include at least one of v1, v1beta1]"#]],
+        ),
+        (
+            json!({"strategy": "None", "webhook": {"clientConfig": {"url": "https://x"}, "conversionReviewVersions": ["v1"]}}),
+            expect![[r#"422 Invalid CustomResourceDefinition.apiextensions.k8s.io "gates.example.com" is invalid: [spec.conversion.webhookClientConfig: Forbidden: should not be set when strategy is not set to Webhook, spec.conversion.conversionReviewVersions: Forbidden: should not be set when strategy is not set to Webhook]"#]],
+        ),
     ];
     for (conversion, expected) in rows {
         let mut definition = doors.definition("/convert", "v1");

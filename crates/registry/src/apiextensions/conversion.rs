@@ -65,7 +65,9 @@ impl Conversion {
         // Upstream did not look at kind and uid in the beta.
         let strict = self.review_version == Some("v1");
         let given = object::group_version_kind(review);
-        if strict && (&*given.group, &*given.version, &*given.kind) != ("apiextensions.k8s.io", "v1", "ConversionReview") {
+        if strict
+            && (&*given.group, &*given.version, &*given.kind) != ("apiextensions.k8s.io", "v1", "ConversionReview")
+        {
             return Err(format!(
                 "expected webhook response of apiextensions.k8s.io/v1, Kind=ConversionReview, got {given}"
             ));
@@ -196,7 +198,8 @@ mod tests {
     use expect_test::{Expect, expect};
 
     fn pot(version: &str, more: Value) -> Value {
-        let mut metadata = json!({ "name": "a", "namespace": "n", "uid": "u", "labels": { "k": "v" }, "generation": 3 });
+        let mut metadata =
+            json!({ "name": "a", "namespace": "n", "uid": "u", "labels": { "k": "v" }, "generation": 3 });
         metadata.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         json!({ "apiVersion": format!("example.com/{version}"), "kind": "Pot", "metadata": metadata })
     }
@@ -222,23 +225,62 @@ mod tests {
 
     #[test]
     fn of_the_metadata_only_labels_and_annotations_may_change() {
-        let converted = pot("v2", json!({ "labels": { "k": "w" }, "annotations": { "a": "b" }, "generation": 9, "finalizers": ["x"] }));
+        let converted = pot(
+            "v2",
+            json!({ "labels": { "k": "w" }, "annotations": { "a": "b" }, "generation": 9, "finalizers": ["x"] }),
+        );
         check(
             &review(json!([converted])),
             1,
-            expect![[r#"[{"apiVersion":"example.com/v2","kind":"Pot","metadata":{"annotations":{"a":"b"},"generation":3,"labels":{"k":"w"},"name":"a","namespace":"n","uid":"u"}}]"#]],
+            expect![[
+                r#"[{"apiVersion":"example.com/v2","kind":"Pot","metadata":{"annotations":{"a":"b"},"generation":3,"labels":{"k":"w"},"name":"a","namespace":"n","uid":"u"}}]"#
+            ]],
         );
     }
 
     #[test]
     fn what_is_wrong_with_an_answer_is_told_in_upstreams_words() {
         let rows = [
-            (json!([]), 1, expect![[r#"500 conversion webhook for example.com/v1, Kind=Pot returned 0 objects, expected 1"#]]),
-            (json!([pot("v3", json!({}))]), 1, expect![[r#"500 conversion webhook for example.com/v1, Kind=Pot returned invalid object: invalid groupVersion (expected example.com/v2, received example.com/v3)"#]]),
-            (json!([pot("v2", json!({})), pot("v2", json!({ "name": "b" }))]), 2, expect![[r#"500 conversion webhook for example.com/v1, Kind=Pot returned invalid converted object at index 1: must have the same name: a != b"#]]),
-            (json!([pot("v2", json!({ "uid": "w" }))]), 1, expect![[r#"500 conversion webhook for example.com/v1, Kind=Pot returned invalid object: must have the same UID: u != w"#]]),
-            (json!([pot("v2", json!({ "labels": { "k": 1 } }))]), 1, expect![[r#"500 conversion webhook for example.com/v1, Kind=Pot returned invalid metadata: metadata.labels[k] must be a string in converted object"#]]),
-            (json!([pot("v2", json!({ "labels": { "k": "/" } }))]), 1, expect![[r#"500 conversion webhook for example.com/v1, Kind=Pot returned invalid metadata: metadata.labels: Invalid value: "/": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"#]]),
+            (
+                json!([]),
+                1,
+                expect![[r#"500 conversion webhook for example.com/v1, Kind=Pot returned 0 objects, expected 1"#]],
+            ),
+            (
+                json!([pot("v3", json!({}))]),
+                1,
+                expect![[
+                    r#"500 conversion webhook for example.com/v1, Kind=Pot returned invalid object: invalid groupVersion (expected example.com/v2, received example.com/v3)"#
+                ]],
+            ),
+            (
+                json!([pot("v2", json!({})), pot("v2", json!({ "name": "b" }))]),
+                2,
+                expect![[
+                    r#"500 conversion webhook for example.com/v1, Kind=Pot returned invalid converted object at index 1: must have the same name: a != b"#
+                ]],
+            ),
+            (
+                json!([pot("v2", json!({ "uid": "w" }))]),
+                1,
+                expect![[
+                    r#"500 conversion webhook for example.com/v1, Kind=Pot returned invalid object: must have the same UID: u != w"#
+                ]],
+            ),
+            (
+                json!([pot("v2", json!({ "labels": { "k": 1 } }))]),
+                1,
+                expect![[
+                    r#"500 conversion webhook for example.com/v1, Kind=Pot returned invalid metadata: metadata.labels[k] must be a string in converted object"#
+                ]],
+            ),
+            (
+                json!([pot("v2", json!({ "labels": { "k": "/" } }))]),
+                1,
+                expect![[
+                    r#"500 conversion webhook for example.com/v1, Kind=Pot returned invalid metadata: metadata.labels: Invalid value: "/": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"#
+                ]],
+            ),
         ];
         for (objects, sent, expected) in rows {
             check(&review(objects), sent, expected);
@@ -249,13 +291,31 @@ mod tests {
     fn an_answer_that_is_none_is_told_as_such() {
         let mut other = review(json!([]));
         other["response"]["uid"] = json!("8");
-        check(&other, 1, expect![[r#"500 conversion webhook for example.com/v1, Kind=Pot failed: expected response.uid="7", got "8""#]]);
+        check(
+            &other,
+            1,
+            expect![[
+                r#"500 conversion webhook for example.com/v1, Kind=Pot failed: expected response.uid="7", got "8""#
+            ]],
+        );
         let mut failed = review(json!([]));
         failed["response"]["result"] = json!({ "status": "Failed", "message": "no such pot" });
         check(&failed, 1, expect![[r#"500 conversion webhook for example.com/v1, Kind=Pot failed: no such pot"#]]);
         failed["response"]["result"] = json!({ "status": "Failed" });
-        check(&failed, 1, expect![[r#"500 conversion webhook for example.com/v1, Kind=Pot failed: response.result.status was 'Failed', not 'Success'"#]]);
-        check(&json!({ "kind": "Status", "apiVersion": "v1" }), 1, expect![[r#"500 conversion webhook for example.com/v1, Kind=Pot failed: expected webhook response of apiextensions.k8s.io/v1, Kind=ConversionReview, got /v1, Kind=Status"#]]);
+        check(
+            &failed,
+            1,
+            expect![[
+                r#"500 conversion webhook for example.com/v1, Kind=Pot failed: response.result.status was 'Failed', not 'Success'"#
+            ]],
+        );
+        check(
+            &json!({ "kind": "Status", "apiVersion": "v1" }),
+            1,
+            expect![[
+                r#"500 conversion webhook for example.com/v1, Kind=Pot failed: expected webhook response of apiextensions.k8s.io/v1, Kind=ConversionReview, got /v1, Kind=Status"#
+            ]],
+        );
     }
 
     #[test]

@@ -66,7 +66,15 @@ impl Converter {
     /// # Errors
     /// As [`Converter::state`].
     pub(crate) async fn stored(&self, object: Value) -> Result<Value, Status> {
-        let mut converted = self.convert(vec![object], &self.kind.storage_api_version()).await?;
+        self.convert_one(object, &self.kind.storage_api_version()).await
+    }
+
+    /// An object in another version.
+    ///
+    /// # Errors
+    /// As [`Converter::state`].
+    pub(crate) async fn convert_one(&self, object: Value, wanted: &str) -> Result<Value, Status> {
+        let mut converted = self.convert(vec![object], wanted).await?;
         converted.pop().ok_or_else(|| failure("a conversion answered nothing"))
     }
 
@@ -88,9 +96,8 @@ impl Converter {
     pub(crate) async fn shared(&self, object: Arc<Object>) -> Result<Arc<Object>, Status> {
         let id = self.id(&object);
         let this = self.clone();
-        let converting = self.kind.converted().get_or_begin(id.clone(), || {
-            async move { this.present(&object).await }.boxed()
-        });
+        let converting =
+            self.kind.converted().get_or_begin(id.clone(), || async move { this.present(&object).await }.boxed());
         let outcome = converting.await;
         if outcome.is_err() {
             self.kind.converted().forget(&id);

@@ -191,6 +191,11 @@ impl CustomKind {
         self.definition.conversion.as_ref()
     }
 
+    /// Whether a webhook converts objects between versions.
+    pub(crate) fn is_converted(&self) -> bool {
+        self.definition.conversion.is_some()
+    }
+
     pub(super) fn converted(&self) -> &Converted {
         &self.definition.converted
     }

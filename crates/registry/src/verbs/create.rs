@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::change::{unversioned, write_status};
 use crate::allocator::Reservation;
 use crate::context::RequestContext;
-use crate::managed_fields::{self, Tracking};
+use crate::managed_fields::Tracking;
 use crate::object::Object;
 use crate::registry::Registry;
 use crate::resource::Resource;
@@ -60,7 +60,7 @@ impl Registry {
         self.check_namespace(resource, &object).await?;
         resource.default(&mut object);
         if tracking == Tracking::ByUpdate {
-            managed_fields::record(&self.writer(cx, resource), None, &mut object);
+            self.record(cx, resource, None, &mut object).await;
         }
         let admission = cx.admission_request(Operation::Create, None);
         cx.admission.mutate(&admission, &mut object).await?;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::change::{CONFLICT_RETRIES, Failure, differ, unversioned};
 use super::create::{name_mismatch, settle_namespace};
 use crate::context::RequestContext;
-use crate::managed_fields::{self, Tracking};
+use crate::managed_fields::Tracking;
 use crate::object::Object;
 use crate::registry::Registry;
 use crate::resource::Resource;
@@ -130,7 +130,7 @@ impl Registry {
     ) -> Result<Arc<Object>, Failure> {
         resource.default(&mut object);
         if tracking == Tracking::ByUpdate {
-            managed_fields::record(&self.writer(cx, resource), Some(old), &mut object);
+            self.record(cx, resource, Some(old), &mut object).await;
         }
         let admission = cx.admission_request(Operation::Update, Some(old));
         cx.admission.mutate(&admission, &mut object).await?;
