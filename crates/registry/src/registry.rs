@@ -16,6 +16,7 @@ use crate::allocator::Ranges;
 use crate::apiextensions::{self, Catalogs};
 use crate::builtin::builtin;
 use crate::error::OpenError;
+use crate::networking::service_cidr::{self, Networks};
 use crate::object::Object;
 use crate::resource::Resource;
 
@@ -40,6 +41,8 @@ pub struct Registry {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) ranges: Ranges,
+    /// Where addresses of Services come from: this server's own network, and others that were added.
+    pub(crate) networks: Networks,
     /// The kinds that are known since their definition is there.
     pub(crate) catalogs: Catalogs,
     /// The uids of definitions whose instances are being deleted by this process.
@@ -55,7 +58,8 @@ pub struct Registry {
 
 impl Registry {
     /// Loads what the store holds, follows it from there, and makes what every cluster has: the namespaces `default`, `kube-system`,
-    /// `kube-public` and `kube-node-lease`, the priority classes `system-*`, and the levels and schemas of flow control.
+    /// `kube-public` and `kube-node-lease`, the priority classes `system-*`, the levels and schemas of flow control, and the ServiceCIDR
+    /// `kubernetes`.
     ///
     /// # Errors
     /// When the store cannot be read or written now, or the service network is too small.
@@ -72,6 +76,7 @@ impl Registry {
             clock,
             entropy,
             ranges,
+            networks: Networks::default(),
             catalogs: Catalogs::default(),
             cleaning: Mutex::default(),
             webhooks: OnceLock::new(),
@@ -82,7 +87,10 @@ impl Registry {
             pods,
         });
         registry.bootstrap().await?;
-        let settling = tokio::spawn(apiextensions::run(Arc::downgrade(&registry)));
+        let (definitions, networks) = (Arc::downgrade(&registry), Arc::downgrade(&registry));
+        let settling = tokio::spawn(async move {
+            tokio::join!(apiextensions::run(definitions), service_cidr::run(networks));
+        });
         *registry.settling.lock() = Some(settling.abort_handle());
         Ok(registry)
     }
