@@ -31,7 +31,7 @@ use crate::metrics::{Asked, InProgress, Sort};
 use crate::path::{self, RequestInfo};
 use crate::query::Query;
 use crate::server::ApiServer;
-use crate::{encode, gzip, impersonate, pretty, reply, verbs};
+use crate::{aggregation, encode, gzip, impersonate, pretty, reply, verbs};
 use deadline::deadline;
 use seat::seat;
 
@@ -155,6 +155,7 @@ async fn answer(
     aside: &mut Aside,
 ) -> Result<Response<Body>, Status> {
     let Aside { warnings, classified, trail } = aside;
+    server.provider_keys.prepare(&head.headers).await;
     let user = log_who(server, &caller, &info, &head, sort, trail).await?;
     let Head { method, path, query, headers, upgrade, .. } = head;
     let user = impersonate::resolve(server, user, &headers)?;
@@ -261,6 +262,9 @@ fn authorize(server: &ApiServer, attributes: &Attributes, trail: &mut Option<Tra
 
 /// Boxed, so that the state of the largest verb is no part of every request's.
 fn dispatch(call: &mut Call, body: RequestBody) -> BoxFuture<'_, Result<Response<Body>, Status>> {
+    if let Some(remote) = call.server.aggregation.find(&call.server.registry, &call.attributes.path) {
+        return Box::pin(async move { aggregation::answer(call, &remote, body).await });
+    }
     if call.attributes.resource_request {
         Box::pin(verbs::resource(call, body))
     } else {

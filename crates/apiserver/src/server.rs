@@ -10,12 +10,14 @@ use sampan_registry::{Registry, Resource};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::aggregation::Aggregation;
 use crate::audit::Audit;
 use crate::caller::Caller;
 use crate::discovery::Published;
 use crate::flow_control::{Configuration, FlowControl, Limits};
 use crate::metrics::Metrics;
 use crate::node_client::NodeClient;
+use crate::provider_keys::ProviderKeys;
 use crate::service::Service;
 use crate::version::Version;
 
@@ -60,6 +62,8 @@ pub struct ApiServer {
     flow_objects: [Arc<Resource>; 2],
     pub(crate) metrics: Metrics,
     pub(crate) published: Published,
+    pub(crate) aggregation: Aggregation,
+    pub(crate) provider_keys: ProviderKeys,
     pub(crate) audit: Option<Arc<Audit>>,
 }
 
@@ -83,7 +87,9 @@ impl ApiServer {
             node_client,
             limits,
         } = options;
-        let published = Published::new(&registry);
+        let aggregation = Aggregation::new(&registry, Arc::clone(&clock));
+        let provider_keys = ProviderKeys::new(&authenticator, &clock);
+        let published = Published::new(&registry, &aggregation);
         let flow_objects = ["prioritylevelconfigurations", "flowschemas"].map(|plural| {
             let found = registry.find("flowcontrol.apiserver.k8s.io", "v1", plural);
             found.expect("the kinds of flow control are built in")
@@ -103,6 +109,8 @@ impl ApiServer {
             version,
             limits,
             published,
+            aggregation,
+            provider_keys,
             audit,
         })
     }

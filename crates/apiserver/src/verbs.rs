@@ -24,6 +24,9 @@ use crate::{connect, reply, reviews};
 /// Answers a request for a resource.
 pub(crate) async fn resource(call: &mut Call, body: RequestBody) -> Result<Response<Body>, Status> {
     let attributes = &call.attributes;
+    if !call.remainder.is_empty() && attributes.subresource != "proxy" {
+        return Err(Status::path_not_found());
+    }
     let Some(resource) = call.server.registry.find(&attributes.group, &attributes.version, &attributes.resource) else {
         return match reviews::find(&attributes.group, &attributes.version, &attributes.resource) {
             Some(review) => reviews::answer(call, review, body).await,

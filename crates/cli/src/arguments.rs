@@ -95,6 +95,43 @@ pub(crate) struct Server {
     pub(crate) enable_admission_plugins: Vec<String>,
     #[command(flatten)]
     pub(crate) audit: AuditLog,
+    #[command(flatten)]
+    pub(crate) authentication: Authentication,
+}
+
+/// Users whom somebody else knows. Names and meanings are kube-apiserver's.
+#[derive(Args)]
+pub(crate) struct Authentication {
+    /// Whose ID tokens are believed and what they make of their bearers, an AuthenticationConfiguration
+    #[arg(long, value_name = "FILE", conflicts_with = "oidc_issuer_url")]
+    pub(crate) authentication_config: Option<PathBuf>,
+    /// The OpenID Connect issuer whose ID tokens are believed, an https URL
+    #[arg(long, value_name = "URL", requires = "oidc_client_id")]
+    pub(crate) oidc_issuer_url: Option<String>,
+    /// Whom those tokens have to be for
+    #[arg(long, value_name = "ID", requires = "oidc_issuer_url")]
+    pub(crate) oidc_client_id: Option<String>,
+    /// The claim that is the user name
+    #[arg(long, value_name = "CLAIM", default_value = "sub")]
+    pub(crate) oidc_username_claim: String,
+    /// What comes before it; `-` for nothing; the issuer and `#` when not given, unless the claim is `email`
+    #[arg(long, value_name = "PREFIX", allow_hyphen_values = true, default_value = "")]
+    pub(crate) oidc_username_prefix: String,
+    /// The claim that is the groups
+    #[arg(long, value_name = "CLAIM", default_value = "")]
+    pub(crate) oidc_groups_claim: String,
+    /// What comes before each group
+    #[arg(long, value_name = "PREFIX", default_value = "")]
+    pub(crate) oidc_groups_prefix: String,
+    /// A claim the token must have with this value; may be given several times
+    #[arg(long, value_name = "CLAIM=VALUE", value_delimiter = ',')]
+    pub(crate) oidc_required_claim: Vec<String>,
+    /// Who vouches for the issuer's server; whom the machine trusts when not given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) oidc_ca_file: Option<PathBuf>,
+    /// The algorithms tokens may be signed with
+    #[arg(long, value_name = "ALG", value_delimiter = ',', default_value = "RS256")]
+    pub(crate) oidc_signing_algs: Vec<String>,
 }
 
 /// What is logged of the API's requests. Names and meanings are kube-apiserver's.

@@ -63,7 +63,8 @@ impl HttpsServer {
                 connections.spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let served = hyper::server::conn::http1::Builder::new();
-                    let connection = served.serve_connection(TokioIo::new(stream), service_fn(|request| answer(request)));
+                    let connection =
+                        served.serve_connection(TokioIo::new(stream), service_fn(|request| answer(request)));
                     drop(connection.with_upgrades().await);
                 });
             }

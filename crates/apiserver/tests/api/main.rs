@@ -9,6 +9,7 @@
 
 mod access;
 mod admission;
+mod aggregation;
 mod apply;
 mod apply_upgrade;
 mod audit;
@@ -26,6 +27,7 @@ mod lists;
 mod logs;
 mod managed_fields;
 mod openapi;
+mod openid;
 mod overload;
 mod patches;
 mod speed;

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result};
 use futures::StreamExt;
 use sampan_access::bootstrap::{Reconciled, objects, reconcile};
+use sampan_access::extension_authentication;
 use sampan_client::Client;
 use serde_json::Value;
 
@@ -25,7 +26,16 @@ pub(super) async fn run(server: &Server, address: (Ipv4Addr, u16)) -> Result<()>
             done?;
         }
     }
+    trust_extensions(server, &client).await?;
     server.publish(address).await
+}
+
+/// Lets extension servers know this one; other servers of the cluster say so in the same place.
+async fn trust_extensions(server: &Server, client: &Client) -> Result<()> {
+    let (clients, front_proxy) = (server.authority.certificate_pem(), server.front_proxy.certificate_pem());
+    let place = Stored::of(&extension_authentication(None, clients, front_proxy))?;
+    let existing = fetch(client, &place).await?;
+    ensure(client, extension_authentication(existing.as_ref(), clients, front_proxy)).await
 }
 
 fn is_namespace(object: &Value) -> bool {
