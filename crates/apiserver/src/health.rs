@@ -29,7 +29,7 @@ static CHECKS: [Check; 2] = [
 ];
 
 /// The store answers, and the cache follows it.
-async fn store(server: &ApiServer) -> Result<(), String> {
+pub(crate) async fn store(server: &ApiServer) -> Result<(), String> {
     let cache = server.registry.cache();
     cache.healthy().map_err(|error| error.to_string())?;
     let answer = tokio::time::timeout(PATIENCE, cache.fresh()).await;

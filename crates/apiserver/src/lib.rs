@@ -29,6 +29,7 @@ mod audit;
 mod blocks;
 mod body;
 mod caller;
+mod component_statuses;
 mod connect;
 mod decode;
 mod discovery;
