@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn what_people_made_is_left_alone() {
         let theirs = api_service("v1.apps", Value::Null, 7);
-        check(&[api_service("v1.apps", json!(ON_START), 1)], &[theirs.clone()], true, expect![""]);
+        check(&[api_service("v1.apps", json!(ON_START), 1)], std::slice::from_ref(&theirs), true, expect![""]);
         check(&[], &[theirs], true, expect![""]);
     }
 }

@@ -226,7 +226,8 @@ async fn a_certificate_nobody_vouches_for_is_taken_only_where_that_was_asked_for
     assert_eq!(refused.code, 503);
     expect![[r#"
         error trying to reach service: ADDRESS does not take connections: invalid peer certificate: BadSignature
-    "#]].assert_eq(&told);
+    "#]]
+    .assert_eq(&told);
     let patch = json!({"spec": {"caBundle": null, "insecureSkipTLSVerify": true}});
     let path = format!("{API_SERVICES}/v1.zoo.example.com");
     let patched =
@@ -276,7 +277,9 @@ async fn what_this_server_serves_has_api_services_of_its_own() {
         ));
     }
     told.sort();
-    shown(&told, expect![[r#"
+    shown(
+        &told,
+        expect![[r#"
         v1. 18000 1 onstart Local
         v1.admissionregistration.k8s.io 16700 15 onstart Local
         v1.apiextensions.k8s.io 16700 15 onstart Local
@@ -296,7 +299,8 @@ async fn what_this_server_serves_has_api_services_of_its_own() {
         v1.rbac.authorization.k8s.io 17000 15 onstart Local
         v1.resource.k8s.io 16200 15 onstart Local
         v1.scheduling.k8s.io 16600 15 onstart Local
-        v1.storage.k8s.io 16800 15 onstart Local"#]]);
+        v1.storage.k8s.io 16800 15 onstart Local"#]],
+    );
     aggregating.cluster.define(&crate::custom_resources::pots()).await;
     let custom = made.event().await.unwrap()["object"].take();
     assert_eq!(

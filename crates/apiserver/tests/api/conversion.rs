@@ -299,14 +299,23 @@ async fn a_definition_has_to_say_who_converts() {
                 r#"422 Invalid CustomResourceDefinition.apiextensions.k8s.io "gates.example.com" is invalid: [spec.conversion.webhookClientConfig: Required value: required when strategy is set to Webhook, spec.conversion.conversionReviewVersions: Required value]"#
             ]],
         ),
-        (json!({"strategy": "Other"}), expect![[r#"422 Invalid CustomResourceDefinition.apiextensions.k8s.io "gates.example.com" is invalid: spec.conversion.strategy: Unsupported value: "Other": supported values: "None", "Webhook""#]]),
+        (
+            json!({"strategy": "Other"}),
+            expect![[
+                r#"422 Invalid CustomResourceDefinition.apiextensions.k8s.io "gates.example.com" is invalid: spec.conversion.strategy: Unsupported value: "Other": supported values: "None", "Webhook""#
+            ]],
+        ),
         (
             json!({"strategy": "Webhook", "webhook": {"clientConfig": {"url": "http://x"}, "conversionReviewVersions": ["v3"]}}),
-            expect![[r#"422 Invalid CustomResourceDefinition.apiextensions.k8s.io "gates.example.com" is invalid: [spec.conversion.webhookClientConfig.url: Invalid value: "http": 'https' is the only allowed URL scheme; desired format: https://host[/path], spec.conversion.conversionReviewVersions: Invalid value: ["v3"]: must include at least one of v1, v1beta1]"#]],
+            expect![[
+                r#"422 Invalid CustomResourceDefinition.apiextensions.k8s.io "gates.example.com" is invalid: [spec.conversion.webhookClientConfig.url: Invalid value: "http": 'https' is the only allowed URL scheme; desired format: https://host[/path], spec.conversion.conversionReviewVersions: Invalid value: ["v3"]: must include at least one of v1, v1beta1]"#
+            ]],
         ),
         (
             json!({"strategy": "None", "webhook": {"clientConfig": {"url": "https://x"}, "conversionReviewVersions": ["v1"]}}),
-            expect![[r#"422 Invalid CustomResourceDefinition.apiextensions.k8s.io "gates.example.com" is invalid: [spec.conversion.webhookClientConfig: Forbidden: should not be set when strategy is not set to Webhook, spec.conversion.conversionReviewVersions: Forbidden: should not be set when strategy is not set to Webhook]"#]],
+            expect![[
+                r#"422 Invalid CustomResourceDefinition.apiextensions.k8s.io "gates.example.com" is invalid: [spec.conversion.webhookClientConfig: Forbidden: should not be set when strategy is not set to Webhook, spec.conversion.conversionReviewVersions: Forbidden: should not be set when strategy is not set to Webhook]"#
+            ]],
         ),
     ];
     for (conversion, expected) in rows {

@@ -120,12 +120,14 @@ impl Converter {
         let mut fresh = fresh.into_iter();
         let mut all = Vec::with_capacity(objects.len());
         for (object, known) in objects.iter().zip(known) {
-            all.push(match (known, fresh.len()) {
-                (None, _) => fresh.next().ok_or_else(|| failure("a conversion answered too little"))?,
-                (Some(known), _) => match known.await {
-                    Ok(known) => known,
-                    Err(_) => self.shared(Arc::clone(object)).await?,
-                },
+            let Some(known) = known else {
+                all.push(fresh.next().ok_or_else(|| failure("a conversion answered too little"))?);
+                continue;
+            };
+            // What failed for somebody else may succeed now.
+            all.push(match known.await {
+                Ok(known) => known,
+                Err(_) => self.shared(Arc::clone(object)).await?,
             });
         }
         Ok(all)

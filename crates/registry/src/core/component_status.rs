@@ -60,7 +60,12 @@ impl Registry {
     ///
     /// # Errors
     /// 500 for a name that is none.
-    pub fn component_status(&self, resource: &Resource, name: &str, health: Result<(), &str>) -> Result<Arc<Object>, Status> {
+    pub fn component_status(
+        &self,
+        resource: &Resource,
+        name: &str,
+        health: Result<(), &str>,
+    ) -> Result<Arc<Object>, Status> {
         let condition = match health {
             Ok(()) => json!({"type": "Healthy", "status": "True", "message": "ok"}),
             Err(why) => json!({"type": "Healthy", "status": "False", "error": why}),
