@@ -52,7 +52,7 @@ impl Fixture {
             services: Vec::new(),
         };
         let tokens = [((String::new(), 3600), "a.b.c".to_owned())].into();
-        prepare(&around, &tokens, &self.directories(), at(now))
+        prepare(&around, &tokens, &Claims::new(), &self.directories(), at(now))
     }
 
     fn listing(&self, pod: &Pod) -> String {
