@@ -152,7 +152,7 @@ fn what_is_missing_or_not_offered_is_named() {
     "#]],
     );
     fixture.check(json!({"name": "v", "nfs": {"server": "s", "path": "/"}}), expect![[r#"
-        MountVolume.SetUp failed for volume "v" : this node does not offer this type of volume; it offers emptyDir, configMap, secret, downwardAPI, projected and hostPath
+        MountVolume.SetUp failed for volume "v" : this node does not offer this type of volume; it offers emptyDir, configMap, secret, downwardAPI, projected, hostPath, persistentVolumeClaim and ephemeral
     "#]]);
 }
 

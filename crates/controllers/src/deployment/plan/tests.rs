@@ -136,8 +136,10 @@ impl World {
             )
         });
         // The hash is of no interest.
-        let hash = self.sets.keys().next().cloned().unwrap_or_default();
-        text.collect::<String>().replace(&hash, "web-HASH")
+        match self.sets.keys().next() {
+            Some(hash) => text.collect::<String>().replace(hash, "web-HASH"),
+            None => text.collect(),
+        }
     }
 }
 

@@ -130,16 +130,17 @@ impl Calculator<'_> {
         let mut groups = Groups::default();
         for pod in self.pods {
             let name = pod.metadata.name.as_deref().unwrap_or_default();
-            let sample = samples.get(name);
-            match sample {
-                _ if pod::is_terminating(pod) || pod::phase(pod) == "Failed" => drop(groups.ignored.insert(name)),
-                _ if pod::phase(pod) == "Pending" => drop(groups.unready.insert(name)),
-                None => drop(groups.missing.insert(name)),
-                Some(sample) if resource == "cpu" && says_little(pod, sample, self.now) => {
-                    drop(groups.unready.insert(name))
+            let group = match samples.get(name) {
+                _ if pod::is_terminating(pod) || pod::phase(pod) == "Failed" => &mut groups.ignored,
+                _ if pod::phase(pod) == "Pending" => &mut groups.unready,
+                None => &mut groups.missing,
+                Some(sample) if resource == "cpu" && says_little(pod, sample, self.now) => &mut groups.unready,
+                Some(_) => {
+                    groups.ready += 1;
+                    continue;
                 }
-                Some(_) => groups.ready += 1,
-            }
+            };
+            group.insert(name);
         }
         samples.retain(|name, _| !groups.ignored.contains(name.as_str()) && !groups.unready.contains(name.as_str()));
         if samples.is_empty() {

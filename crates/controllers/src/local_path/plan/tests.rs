@@ -10,11 +10,9 @@ fn class(more: Value) -> StorageClass {
     object(class)
 }
 
+/// As a merge patch does: null takes away.
 fn merge(into: &mut Value, more: Value) {
-    match more {
-        Value::Object(more) => more.into_iter().for_each(|(name, value)| merge(&mut into[name], value)),
-        other => *into = other,
-    }
+    sampan_meta::patch::merge(into, &more);
 }
 
 fn pvc(more: Value) -> PersistentVolumeClaim {
