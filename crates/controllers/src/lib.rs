@@ -52,6 +52,7 @@ mod pv_protection;
 mod pvc_protection;
 mod replicaset;
 mod replicationcontroller;
+mod resource_claim;
 mod resource_quota;
 mod root_ca;
 mod service_account;
@@ -96,6 +97,7 @@ pub fn all() -> Vec<Entry> {
         pvc_protection::ENTRY,
         replicaset::ENTRY,
         replicationcontroller::ENTRY,
+        resource_claim::ENTRY,
         resource_quota::ENTRY,
         root_ca::ENTRY,
         service_account::ENTRY,
