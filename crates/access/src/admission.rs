@@ -19,7 +19,6 @@ mod policies;
 mod priority;
 mod pvc_resize;
 mod resource_quota;
-mod resources;
 mod role_escalation;
 mod runtime_class;
 mod service_account;

@@ -6,10 +6,10 @@ use sampan_meta::{Quantity, object};
 use serde_json::Value;
 
 /// Amounts by the name of what there is an amount of.
-pub(super) type Amounts = BTreeMap<String, Quantity>;
+pub type Amounts = BTreeMap<String, Quantity>;
 
 /// The amounts at a pointer; what is no quantity is left out.
-pub(super) fn amounts_at(owner: &Value, pointer: &str) -> Amounts {
+pub fn amounts_at(owner: &Value, pointer: &str) -> Amounts {
     let members = owner.pointer(pointer).and_then(Value::as_object).into_iter().flatten();
     let parsed = |(name, amount): (&String, &Value)| Some((name.clone(), Quantity::parse(amount.as_str()?).ok()?));
     members.filter_map(parsed).collect()
@@ -17,7 +17,7 @@ pub(super) fn amounts_at(owner: &Value, pointer: &str) -> Amounts {
 
 /// The requests or limits (`list`) of a pod: of its containers together, or of the init container that needs more, and the overhead.
 /// What the pod says for itself as a whole counts instead.
-pub(super) fn of_pod(pod: &Value, list: &str) -> Amounts {
+pub fn of_pod(pod: &Value, list: &str) -> Amounts {
     let of = |container: &Value| amounts_at(container, &format!("/resources/{list}"));
     let mut total = Amounts::new();
     object::list_at(pod, "/spec/containers").iter().for_each(|container| add(&mut total, &of(container)));
@@ -45,7 +45,7 @@ pub(super) fn of_pod(pod: &Value, list: &str) -> Amounts {
 }
 
 /// Adds amount by amount.
-pub(super) fn add(total: &mut Amounts, more: &Amounts) {
+pub fn add(total: &mut Amounts, more: &Amounts) {
     for (name, amount) in more {
         *total.entry(name.clone()).or_insert(Quantity::ZERO) += *amount;
     }
@@ -59,7 +59,7 @@ fn raise(total: &mut Amounts, to: &Amounts) {
 }
 
 /// Whether the pod asks for nothing: its class of service is BestEffort.
-pub(super) fn is_best_effort(pod: &Value) -> bool {
+pub fn is_best_effort(pod: &Value) -> bool {
     let asks = |list: &str| {
         let all = of_pod(pod, list);
         ["cpu", "memory"].iter().any(|name| all.get(*name).is_some_and(|amount| !amount.is_zero()))

@@ -1,18 +1,17 @@
 //! Which objects a quota is about (upstream's `pkg/quota/v1/evaluator/core`: `podMatchesScopeFunc`, `pvcMatchesScopeFunc`).
 
-use sampan_api::request::Attributes;
-use sampan_meta::object;
+use sampan_meta::{GroupResource, object};
 use serde_json::{Value, json};
 
-use crate::admission::resources::is_best_effort;
+use crate::amounts::is_best_effort;
 
 /// Whether the object is in every scope of the quota.
-pub(super) fn match_all(quota: &Value, attributes: &Attributes, object: &Value) -> bool {
+pub fn is_in_scope(quota: &Value, resource: &GroupResource, object: &Value) -> bool {
     let plain = object::list_at(quota, "/spec/scopes").iter();
     let plain = plain.map(|scope| json!({"scopeName": scope, "operator": "Exists"}));
     let selected = object::list_at(quota, "/spec/scopeSelector/matchExpressions").iter().cloned();
     let mut scopes = plain.chain(selected);
-    match (attributes.group.as_str(), attributes.resource.as_str()) {
+    match (resource.group.as_str(), resource.resource.as_str()) {
         ("", "pods") => scopes.all(|scope| matches_pod(&scope, object)),
         ("", "persistentvolumeclaims") => scopes.all(|scope| matches_claim(&scope, object)),
         _ => scopes.next().is_none(),
