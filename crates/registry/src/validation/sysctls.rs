@@ -74,16 +74,30 @@ mod tests {
     #[test]
     fn a_parameter_is_named_once_and_as_the_kernel_does() {
         check(json!({}), &["kernel.shmmax", "net/ipv4/conf/eth0.1/rp_filter", "net.core.somaxconn"], expect![[""]]);
-        check(json!({}), &["foo-", "bar..", "", "a.b", "a.b"], expect![[r#"
+        check(
+            json!({}),
+            &["foo-", "bar..", "", "a.b", "a.b"],
+            expect![[r#"
             sysctls[0].name: Invalid value: "foo-": must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$
             sysctls[1].name: Invalid value: "bar..": must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$
             sysctls[2].name: Required value
-            sysctls[4].name: Duplicate value: "a.b""#]]);
+            sysctls[4].name: Duplicate value: "a.b""#]],
+        );
     }
 
     #[test]
     fn a_pod_does_not_set_parameters_of_a_namespace_it_shares_with_the_node() {
-        check(json!({"hostNetwork": true}), &["net.ipv4.tcp_syncookies", "kernel.sem"], expect![[r#"sysctls[0].name: Invalid value: "net.ipv4.tcp_syncookies": may not be specified when 'hostNetwork' is true"#]]);
-        check(json!({"hostIPC": true}), &["net.ipv4.tcp_syncookies", "kernel.sem"], expect![[r#"sysctls[1].name: Invalid value: "kernel.sem": may not be specified when 'hostIPC' is true"#]]);
+        check(
+            json!({"hostNetwork": true}),
+            &["net.ipv4.tcp_syncookies", "kernel.sem"],
+            expect![[
+                r#"sysctls[0].name: Invalid value: "net.ipv4.tcp_syncookies": may not be specified when 'hostNetwork' is true"#
+            ]],
+        );
+        check(
+            json!({"hostIPC": true}),
+            &["net.ipv4.tcp_syncookies", "kernel.sem"],
+            expect![[r#"sysctls[1].name: Invalid value: "kernel.sem": may not be specified when 'hostIPC' is true"#]],
+        );
     }
 }
