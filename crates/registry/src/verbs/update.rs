@@ -136,7 +136,7 @@ impl Registry {
         cx.admission.mutate(&admission, &mut object).await?;
         resource.default(&mut object);
         prepare(cx, resource, &mut object, old);
-        if cx.attributes.subresource == "status" {
+        if !cx.attributes.subresource.is_empty() {
             resource.strategy.record_time(&mut object, old, self.clock.now());
         }
         let reservation = self.reserved(cx, resource, &mut object, Some(old)).await?;
