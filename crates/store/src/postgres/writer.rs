@@ -10,7 +10,7 @@ use super::batch::{Outcome, Session};
 use super::queue::{Gathered, Queue};
 use super::reader::Reader;
 use super::session::{self, Retry};
-use super::{Shared, upkeep};
+use super::{Shared, pool, upkeep};
 use crate::pending::{Pending, Request};
 use crate::{Durability, Error, Revision, expiry};
 
@@ -58,7 +58,8 @@ impl Writer {
         controls: mpsc::UnboundedReceiver<Control>,
     ) -> Result<Self, Error> {
         let connection = session::open(&shared.connect, shared.options.patience).await?;
-        let session = Session::begin(connection, SKIP).await.map_err(|failure| session::error(&failure))?;
+        let begun = session::answer(shared.options.patience, Session::begin(connection, SKIP)).await;
+        let session = begun.map_err(|failure| session::error(&failure))?;
         reader.position().await?;
         let next_expiry = upkeep::next_expiry(&reader).await?;
         Ok(Writer {
@@ -205,7 +206,9 @@ impl Writer {
     }
 
     async fn take_session(&mut self) -> Result<Session, Error> {
-        if let Some(session) = self.session.take() {
+        if let Some(mut session) = self.session.take()
+            && pool::answers(&mut session.connection, session.heard).await
+        {
             return Ok(session);
         }
         let connection = session::open(&self.shared.connect, self.shared.options.patience).await?;
@@ -232,8 +235,10 @@ impl Writer {
     }
 
     async fn obey(&mut self, control: Control) {
+        let patience = self.shared.options.patience;
+        let late = || Err(Error::Unavailable("the database did not answer in time".into()));
         let result = match control {
-            Control::Repair => self.repair().await,
+            Control::Repair => timeout(patience, self.repair()).await.unwrap_or_else(|_| late()),
             Control::Others if self.expiry_asked.elapsed() > Duration::from_secs(60) => self.ask_expiry().await,
             Control::Others | Control::Close(_) => Ok(()),
         };
@@ -292,7 +297,8 @@ impl Writer {
         }
         self.shared.feed.close();
         if let Some(session) = self.session.take() {
-            session.close().await;
+            // The server notices a lost connection as well.
+            let _ = timeout(self.shared.options.patience, session.close()).await;
         }
     }
 }
