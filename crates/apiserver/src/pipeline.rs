@@ -31,7 +31,8 @@ use crate::metrics::{Asked, InProgress, Sort};
 use crate::path::{self, RequestInfo};
 use crate::query::Query;
 use crate::server::ApiServer;
-use crate::{encode, gzip, impersonate, pretty, reply, verbs};
+use crate::trace::RequestSpan;
+use crate::{encode, gzip, impersonate, pretty, reply, trace, verbs};
 use deadline::deadline;
 use seat::seat;
 
@@ -75,6 +76,8 @@ struct Aside {
     warnings: Vec<String>,
     classified: Classified,
     trail: Option<Trail>,
+    /// Whether who asks may have its own trace told.
+    trusted: bool,
 }
 
 /// Answers a request, whatever happens.
@@ -97,6 +100,8 @@ pub(crate) async fn handle(
         upgrade: parts.extensions.remove(),
     };
     let audit_id = head.audit_id.clone();
+    let span = server.tracer.get().map(|tracer| Spanned::begin(tracer.begin(&head.headers), &head));
+    let context = span.as_ref().map(|span| span.context);
     let accepts_gzip = gzip::accepted(&head.headers);
     let wants_indent = pretty::wanted(&head.query, &head.headers);
     let failure_media = reply::failure_media(&head.headers);
@@ -110,7 +115,8 @@ pub(crate) async fn handle(
             let resource = server.registry.find(&info.group, &info.version, &info.resource);
             asked = asked_for(&info, resource.as_deref(), &head);
             sort = sort_of(&info, &head.query);
-            guarded(answer(&server, caller, info, head, body, (sort, asked), &mut aside), &mut panic).await
+            let answer = answer(&server, caller, info, head, body, (sort, asked), &mut aside);
+            guarded(trace::within(context, answer), &mut panic).await
         }
     };
     let (mut response, failure) = match outcome {
@@ -123,12 +129,36 @@ pub(crate) async fn handle(
     if let Some(trail) = aside.trail.take() {
         response = trail.answered(response, failure.as_ref(), panic.as_deref()).await;
     }
+    if let (Some(span), Some(tracer)) = (span, server.tracer.get()) {
+        let end = || span.end(server.clock.now(), response.status().as_u16(), &audit_id);
+        tracer.end(&span.context, aside.trusted, end);
+    }
     server.metrics.end(asked, response.status().as_u16(), (sort != Sort::LongRunning).then(|| began.elapsed()));
     reply::dress(&mut response, &audit_id, &aside.warnings);
     aside.classified.tell(response.headers_mut());
     let (mut head, body) = response.into_parts();
     let body = gzip::compress(body, accepts_gzip && sort != Sort::LongRunning, &mut head.headers);
     Response::from_parts(head, body)
+}
+
+/// What of a request is told in a span.
+struct Spanned {
+    context: trace::Context,
+    method: Method,
+    path: String,
+    begin: Timestamp,
+}
+
+impl Spanned {
+    fn begin(context: trace::Context, head: &Head) -> Self {
+        Self { context, method: head.method.clone(), path: head.path.clone(), begin: head.received }
+    }
+
+    fn end(&self, end: Timestamp, code: u16, audit_id: &str) -> RequestSpan {
+        let (trace, id, parent) = self.context.ids();
+        let (method, path, audit_id) = (self.method.to_string(), self.path.clone(), audit_id.to_owned());
+        RequestSpan { trace, id, parent, begin: self.begin, end, method, path, audit_id, code }
+    }
 }
 
 /// Turns a panic into a 500; the process and every other request live on.
@@ -154,8 +184,9 @@ async fn answer(
     (sort, asked): (Sort, Asked),
     aside: &mut Aside,
 ) -> Result<Response<Body>, Status> {
-    let Aside { warnings, classified, trail } = aside;
+    let Aside { warnings, classified, trail, trusted } = aside;
     let user = log_who(server, &caller, &info, &head, sort, trail).await?;
+    *trusted = trace::is_trusted(&user);
     let Head { method, path, query, headers, upgrade, .. } = head;
     let user = impersonate::resolve(server, user, &headers)?;
     if let Some(trail) = trail.as_mut().filter(|_| headers.contains_key("impersonate-user")) {

@@ -5,9 +5,12 @@ mod bootstrap;
 mod controllers;
 pub(crate) mod encryption;
 mod store;
+mod target;
+mod tracing_config;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use sampan_access::pki::{self, Clients, Identity, LiveCertificate, Subject};
@@ -58,14 +61,20 @@ impl Server {
         let authority = Arc::new(authority.context("failed to open the cluster's certificate authority")?);
         let listener = listen(options.api_port, "--api-port").await?;
         let port = listener.local_addr()?.port();
-        let range = ServiceRange::claim(&layout, port)?;
         let store = store::open(options, &layout, &outside).await?;
+        let range = match store.cluster_address().await? {
+            Some(kubernetes) => ServiceRange::join(&layout, kubernetes)?,
+            None => ServiceRange::claim(&layout, port)?,
+        };
         let registry = open_registry(store.store.clone(), &range, &outside).await?;
         let to_nodes = ("apiserver-kubelet-client", Subject::kubelet_api_client());
         let to_nodes = certificates::keep_shown(parts, &authority, &outside, to_nodes)?;
         let audit = audit::open(&options.audit, &layout, &outside)?;
         let denies_external_ips = options.enable_admission_plugins.iter().any(|name| name == "DenyServiceExternalIPs");
         let api = assemble(registry.clone(), &authority, to_nodes, audit.clone(), denies_external_ips, &outside)?;
+        if let Some(path) = &options.tracing_config_file {
+            api.trace(tracing_config::open(path, &outside)?);
+        }
         let url = format!("https://127.0.0.1:{port}");
         let oci = EmbeddedRegistry::bind(&layout, registry_port(options, port), outside.entropy.as_ref()).await?;
         let server = Self { layout, authority, url, oci, registry, api, outside, _lock: lock, _range: range };
@@ -74,6 +83,7 @@ impl Server {
         server.start_parts(parts)?;
         server.keep_kubeconfig(parts)?;
         store.reseal(parts);
+        store.watch_services(&server.api, parts);
         Ok(server)
     }
 
@@ -151,6 +161,12 @@ impl Server {
         };
         certificates::keep_issued(parts, &self.authority, &self.outside, ("admin", Subject::admin()), write)
     }
+}
+
+/// A time as Kubernetes' configurations write it: `30s`, `1m30s`, `500ms`.
+fn duration(text: &str) -> Result<Duration> {
+    let span: jiff::SignedDuration = text.parse()?;
+    Ok(Duration::try_from(span)?)
 }
 
 fn registry_port(options: &arguments::Server, api_port: u16) -> u16 {
