@@ -21,9 +21,9 @@ pub(crate) use trail::{Heard, Target, Trail};
 
 pub use batches::{BatchOptions, Batches, Receiver, Throttle};
 pub use file::{FileOptions, LogFile};
-pub use webhook::Webhook;
 pub use log::{Log, Mode, Sink};
 pub use policy::{Level, Policy, PolicyError, Stage};
+pub use webhook::Webhook;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -101,7 +101,11 @@ impl Audit {
         let made = counts.iter().filter_map(|(_, counts)| Some(counts.as_ref()?.0)).max().unwrap_or_default();
         page.head("apiserver_audit_event_total", "counter", "Audit events made.");
         page.line("apiserver_audit_event_total", &[], made);
-        page.head("apiserver_audit_error_total", "counter", "Audit events that did not arrive, by where they were to go.");
+        page.head(
+            "apiserver_audit_error_total",
+            "counter",
+            "Audit events that did not arrive, by where they were to go.",
+        );
         for (plugin, counts) in counts {
             if let Some((_, lost)) = counts {
                 page.line("apiserver_audit_error_total", &[("plugin", plugin)], lost);

@@ -54,8 +54,8 @@ mod version;
 mod webhook_client;
 
 pub use audit::{
-    Audit, BatchOptions, Batches, FileOptions, Level, Log, LogFile, Mode, Policy, PolicyError, Receiver, Sink, Stage, Throttle,
-    Webhook,
+    Audit, BatchOptions, Batches, FileOptions, Level, Log, LogFile, Mode, Policy, PolicyError, Receiver, Sink, Stage,
+    Throttle, Webhook,
 };
 pub use body::{Body, BodyError, BoxError};
 pub use flow_control::Limits;

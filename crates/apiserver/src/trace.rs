@@ -195,7 +195,10 @@ mod tests {
         let context = tracer(0).begin(&headers(&good));
         assert!(context.asked && context.parent.is_some());
         let on = context.header();
-        assert!(on.starts_with(&format!("00-{ID}-")) && on.ends_with("-01") && !on.contains("b7ad6b7169203331"), "{on}");
+        assert!(
+            on.starts_with(&format!("00-{ID}-")) && on.ends_with("-01") && !on.contains("b7ad6b7169203331"),
+            "{on}"
+        );
         for bad in [
             format!("00-{ID}-b7ad6b7169203331"),
             format!("00-{ID}-b7ad6b7169203331-01-more"),

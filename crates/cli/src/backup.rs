@@ -29,7 +29,9 @@ pub(crate) async fn run(options: arguments::Backup) -> Result<()> {
     let source = write::Source { layout: &layout, keys: &keys, with_images: !options.without_images };
     let written = write::write(&options.output, dump, &source, &outside).await?;
     println!("{} objects at revision {} are in {}", written.objects, written.revision, options.output.display());
-    println!("Whoever has that file can act as anybody in the cluster and read its Secrets: keep it as you keep a key.");
+    println!(
+        "Whoever has that file can act as anybody in the cluster and read its Secrets: keep it as you keep a key."
+    );
     Ok(())
 }
 

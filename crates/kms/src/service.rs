@@ -151,8 +151,8 @@ impl KmsService {
         if made.ciphertext.is_empty() || made.ciphertext.len() > LONGEST_CIPHERTEXT {
             return Err(format!("the key service made {} bytes of a secret", made.ciphertext.len()));
         }
-        let envelope =
-            Envelope { key_id: made.key_id, ciphertext: made.ciphertext, annotations: made.annotations }.encode_to_vec();
+        let envelope = Envelope { key_id: made.key_id, ciphertext: made.ciphertext, annotations: made.annotations }
+            .encode_to_vec();
         let key = SealKey::of_service(Cipher::Aes256Gcm, &secret, &self.name, &envelope);
         key.map_err(|error| error.to_string())
     }
@@ -185,7 +185,8 @@ impl KeyService for KmsService {
 
     fn open<'a>(&'a self, envelope: &'a [u8]) -> BoxFuture<'a, Result<Vec<u8>, Error>> {
         async move {
-            let damaged = |_| Error::Corrupt(format!("what lies with an object for key service {} is damaged", self.name));
+            let damaged =
+                |_| Error::Corrupt(format!("what lies with an object for key service {} is damaged", self.name));
             let Envelope { key_id, ciphertext, annotations } = Envelope::decode(envelope).map_err(damaged)?;
             let uid = new_uid(self.entropy.as_ref());
             let opened = self.client.call(DecryptRequest { ciphertext, uid, key_id, annotations }).await;

@@ -88,7 +88,8 @@ impl Plugin {
                 Ok(Fields { first: b"v2".to_vec(), second: healthz.into(), third: key })
             }
             "Encrypt" => {
-                let ciphertext = [key.as_bytes(), b":", &asked.first.iter().map(|byte| byte ^ 0x5a).collect::<Vec<_>>()].concat();
+                let ciphertext =
+                    [key.as_bytes(), b":", &asked.first.iter().map(|byte| byte ^ 0x5a).collect::<Vec<_>>()].concat();
                 Ok(Fields { first: ciphertext, second: key, third: String::new() })
             }
             _ => {
@@ -110,7 +111,10 @@ async fn service(socket: &Path, seed: u64) -> Result<Arc<KmsService>, Error> {
 
 /// A server's view of the store.
 fn sealed(below: &MemoryStore, service: &Arc<KmsService>, seed: u64) -> SealedStore {
-    let rule = Rule { resources: vec![Resources::One("/secrets".into())], providers: vec![Provider::Service(service.clone())] };
+    let rule = Rule {
+        resources: vec![Resources::One("/secrets".into())],
+        providers: vec![Provider::Service(service.clone())],
+    };
     let sealing = Sealing::new(vec![rule], Vec::new(), "DIR/encryption.yaml");
     SealedStore::new(Arc::new(below.clone()), sealing, Arc::new(SeededEntropy::new(seed)))
 }

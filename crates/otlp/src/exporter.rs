@@ -10,8 +10,8 @@ use tonic::client::Grpc;
 use tonic::transport::{Channel, Endpoint};
 use tonic_prost::ProstCodec;
 
-use crate::messages::{EXPORT, ExportRequest, ExportResponse, KeyValue, Resource, ResourceSpans, ScopeSpans, Value};
 use crate::Span;
+use crate::messages::{EXPORT, ExportRequest, ExportResponse, KeyValue, Resource, ResourceSpans, ScopeSpans, Value};
 
 /// Spans that may wait, spans in one request, how long the first waits for others: OpenTelemetry's own defaults for batches.
 const WAITING: usize = 2048;
@@ -34,7 +34,8 @@ impl Exporter {
     /// When the endpoint is no address.
     pub fn start(endpoint: &str, service: &str) -> Result<Self, String> {
         let address = if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") };
-        let parsed = Endpoint::from_shared(address).map_err(|error| format!("{endpoint:?} is no HOST:PORT: {error}"))?;
+        let parsed =
+            Endpoint::from_shared(address).map_err(|error| format!("{endpoint:?} is no HOST:PORT: {error}"))?;
         let (spans, received) = mpsc::channel(WAITING);
         let resource = Resource { attributes: vec![KeyValue::new("service.name", Value::Text(service.to_owned()))] };
         tokio::spawn(Task { received, channel: parsed.connect_lazy(), resource, failing: false }.run());

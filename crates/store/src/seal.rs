@@ -27,8 +27,8 @@ use crate::{Batch, Durability, Error, Key, Load, Page, Record, Revision, Store, 
 
 pub(crate) use key::overhead;
 pub use key::{Cipher, KeyError, SealKey, is_sealed};
-pub use service::KeyService;
 pub use rules::{Provider, Resources, Rule, Sealing};
+pub use service::KeyService;
 
 /// See the module.
 pub struct SealedStore {

@@ -6,7 +6,8 @@ use std::path::Path;
 use sampan_e2e::{Cluster, Options};
 use sampan_store::testing::postgres::PostgresServer;
 
-const OBJECTS: [&str; 4] = ["namespace/team", "configmap/settings -n team", "secret/hidden -n team", "widget/w -n team"];
+const OBJECTS: [&str; 4] =
+    ["namespace/team", "configmap/settings -n team", "secret/hidden -n team", "widget/w -n team"];
 
 /// Objects of several kinds, one of a custom one.
 fn fill(cluster: &Cluster) {
@@ -109,7 +110,8 @@ fn what_is_no_whole_backup_is_refused_and_leaves_nothing() {
     back_up(&cluster, "", &whole);
     let bytes = std::fs::read(&whole).unwrap();
     let target = outside.path().join("data");
-    for (content, expected) in [(&bytes[..bytes.len() * 2 / 3], "cannot be restored"), (b"hello", "cannot be restored")] {
+    for (content, expected) in [(&bytes[..bytes.len() * 2 / 3], "cannot be restored"), (b"hello", "cannot be restored")]
+    {
         std::fs::write(&part, content).unwrap();
         let said = restore(&cluster, &part, &target, "").err();
         assert!(said.contains(expected), "{said}");

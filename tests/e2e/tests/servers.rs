@@ -31,7 +31,8 @@ fn servers_that_start_at_once_and_die_in_turn_are_one_cluster() {
     for round in 0..6 {
         let number = round % 3;
         servers.client((number + 1) % 3).until("more was acknowledged", || {
-            (writers.iter().map(|writer| writer.output().lines().count()).sum::<usize>() >= (round + 1) * 12).then_some(())
+            (writers.iter().map(|writer| writer.output().lines().count()).sum::<usize>() >= (round + 1) * 12)
+                .then_some(())
         });
         servers.kill_and_restart(number);
     }
@@ -50,7 +51,8 @@ fn servers_that_start_at_once_and_die_in_turn_are_one_cluster() {
 fn whoami(client: &Client, token: &str) -> String {
     let url = client.kubectl("config view -o jsonpath={.clusters[0].cluster.server}").ok();
     let authority = client.data().join("pki/ca.crt").display().to_string();
-    let as_bearer = ["--kubeconfig=/dev/null", "--server", &url, "--certificate-authority", &authority, "--token", token];
+    let as_bearer =
+        ["--kubeconfig=/dev/null", "--server", &url, "--certificate-authority", &authority, "--token", token];
     let who = ["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"];
     client.kubectl_with(&[&as_bearer[..], &who[..]].concat()).ok()
 }

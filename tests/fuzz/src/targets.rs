@@ -184,7 +184,12 @@ fn fields_v1(bytes: &[u8]) {
 }
 
 fn selectors() -> Vec<Vec<u8>> {
-    let texts = ["a=b,c!=d,e in (f,g),!h,i notin (j)", "metadata.name=x,spec.nodeName!=", "app.kubernetes.io/name==web", "x>1,y<2"];
+    let texts = [
+        "a=b,c!=d,e in (f,g),!h,i notin (j)",
+        "metadata.name=x,spec.nodeName!=",
+        "app.kubernetes.io/name==web",
+        "x>1,y<2",
+    ];
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
@@ -221,7 +226,15 @@ fn cel(bytes: &[u8]) {
 }
 
 fn texts() -> Vec<Vec<u8>> {
-    let texts = ["1500m", "1Gi", "-0.5e3", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.123456+02:00", "12E", "9223372036854775807Ei"];
+    let texts = [
+        "1500m",
+        "1Gi",
+        "-0.5e3",
+        "2026-01-02T03:04:05Z",
+        "2026-01-02T03:04:05.123456+02:00",
+        "12E",
+        "9223372036854775807Ei",
+    ];
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 

@@ -249,7 +249,8 @@ mod tests {
                 let value: Value = serde_json::from_slice(&list).unwrap();
                 let form = (value["kind"].as_str(), value["apiVersion"].as_str());
                 assert_eq!(form, (Some("EventList"), Some("audit.k8s.io/v1")));
-                let failing = self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+                let failing =
+                    self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
                 if failing.is_ok() {
                     return Err("no".to_owned());
                 }

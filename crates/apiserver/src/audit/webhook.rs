@@ -52,7 +52,8 @@ impl Webhook {
         let host = self.uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let is_https = self.uri.scheme_str() == Some("https");
         let port = self.uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
-        let stream = TcpStream::connect((host, port)).await.map_err(|error| format!("dial tcp {host}:{port}: {error}"))?;
+        let stream =
+            TcpStream::connect((host, port)).await.map_err(|error| format!("dial tcp {host}:{port}: {error}"))?;
         if !is_https {
             return self.post_over(stream, list).await;
         }

@@ -139,6 +139,10 @@ const PATCHES: [&str; 4] = [
     "application/apply-patch+yaml",
 ];
 
+/// What an apply is answered that does not fit the schema: a fault of the client, with upstream's code for it all the same
+/// (apimachinery/pkg/util/managedfields/internal/structuredmerge.go).
+const MISFIT: &str = "failed to create typed patch object";
+
 const QUERIES: [&str; 8] = [
     "",
     "?limit=1",
@@ -174,7 +178,10 @@ fn request(served: &Served, dice: &mut Dice) -> String {
         }
         6 => format!("GET {one}"),
         7 => format!("GET {}{}", served.path(None), QUERIES[dice.roll(QUERIES.len())]),
-        _ => format!("DELETE {one}{parameters}\n\n{}", json!({"propagationPolicy": odd(dice), "gracePeriodSeconds": odd(dice)})),
+        _ => format!(
+            "DELETE {one}{parameters}\n\n{}",
+            json!({"propagationPolicy": odd(dice), "gracePeriodSeconds": odd(dice)})
+        ),
     }
 }
 
@@ -190,7 +197,9 @@ async fn no_request_by_chance_is_answered_with_a_fault_of_the_server() {
             let mut dice = Dice::new((number * ROUNDS + round + 1) as u64);
             let request = request(served, &mut dice);
             let reply = cluster.ask(&request).await;
-            assert!((200..500).contains(&reply.code), "{} to {request}\n{}", reply.code, reply.text());
+            let is_as_upstream = reply.code == 500 && reply.text().contains(MISFIT);
+            let is_good = (200..500).contains(&reply.code) || is_as_upstream;
+            assert!(is_good, "{} to {request}\n{}", reply.code, reply.text());
             asked += 1;
             accepted += usize::from(reply.code < 300);
         }

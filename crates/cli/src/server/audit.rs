@@ -48,10 +48,8 @@ fn batches(path: &Path, options: &AuditWebhook, outside: &Outside) -> Result<Arc
     let webhook = Webhook::new(&target.server, tls, target.authorization.as_deref());
     let webhook = webhook.map_err(anyhow::Error::msg).with_context(cannot)?;
     let seconds = |name: &str, text: &str| duration(text).with_context(|| format!("--{name} {text:?} is no time"));
-    let throttle = Throttle {
-        rate: options.audit_webhook_batch_throttle_qps,
-        burst: options.audit_webhook_batch_throttle_burst,
-    };
+    let throttle =
+        Throttle { rate: options.audit_webhook_batch_throttle_qps, burst: options.audit_webhook_batch_throttle_burst };
     if options.audit_webhook_batch_throttle_enable && throttle.rate <= 0.0 {
         bail!("--audit-webhook-batch-throttle-qps has to be greater than 0");
     }

@@ -246,7 +246,8 @@ impl Kms {
             bail!("kms {name:?} needs a name of at most 255 letters without a colon");
         }
         let socket = endpoint.strip_prefix("unix://").filter(|socket| socket.starts_with(['/', '@']));
-        let socket = socket.with_context(|| format!("the endpoint {endpoint:?} of kms {name:?} is no unix:///SOCKET"))?;
+        let socket =
+            socket.with_context(|| format!("the endpoint {endpoint:?} of kms {name:?} is no unix:///SOCKET"))?;
         let timeout = match timeout.as_deref().map(super::duration) {
             Some(given) => given.with_context(|| format!("the timeout of kms {name:?} is no time"))?,
             None => Self::TIMEOUT,
@@ -269,7 +270,9 @@ impl ProviderConfiguration {
                 return Ok(());
             }
             Self { aesgcm: Some(keys), secretbox: None, kms: None, identity: None, .. } => (Cipher::Aes256Gcm, keys),
-            Self { secretbox: Some(keys), aesgcm: None, kms: None, identity: None, .. } => (Cipher::ChaCha20Poly1305, keys),
+            Self { secretbox: Some(keys), aesgcm: None, kms: None, identity: None, .. } => {
+                (Cipher::ChaCha20Poly1305, keys)
+            }
             Self { identity: Some(_), aesgcm: None, secretbox: None, kms: None, .. } => {
                 providers.push(Provider::Identity);
                 return Ok(());

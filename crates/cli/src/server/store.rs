@@ -7,9 +7,7 @@ use anyhow::{Context, Result, bail};
 use futures::TryStreamExt;
 use sampan_apiserver::ApiServer;
 use sampan_kms::KmsService;
-use sampan_store::{
-    Key, MemoryStore, PostgresOptions, PostgresStore, SealedStore, SqliteOptions, SqliteStore, Store,
-};
+use sampan_store::{Key, MemoryStore, PostgresOptions, PostgresStore, SealedStore, SqliteOptions, SqliteStore, Store};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -85,7 +83,9 @@ async fn follow_rotations(sealed: Arc<SealedStore>, mut rotations: watch::Receiv
     while rotations.changed().await.is_ok() {
         match encrypt_anew(&sealed).await {
             Ok(count) => tracing::info!(count, "objects encrypted anew with the key service's new key"),
-            Err(error) => tracing::error!(%error, "objects stay under the key service's earlier key until the next start"),
+            Err(error) => {
+                tracing::error!(%error, "objects stay under the key service's earlier key until the next start")
+            }
         }
     }
 }

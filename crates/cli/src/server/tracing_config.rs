@@ -11,7 +11,8 @@ use serde::Deserialize;
 
 use crate::outside::Outside;
 
-const VERSIONS: [&str; 3] = ["apiserver.config.k8s.io/v1", "apiserver.config.k8s.io/v1beta1", "apiserver.config.k8s.io/v1alpha1"];
+const VERSIONS: [&str; 3] =
+    ["apiserver.config.k8s.io/v1", "apiserver.config.k8s.io/v1beta1", "apiserver.config.k8s.io/v1alpha1"];
 const KIND: &str = "TracingConfiguration";
 /// Where a collector on the same machine listens.
 const ENDPOINT: &str = "localhost:4317";

@@ -31,7 +31,9 @@ async fn collector() -> (String, mpsc::UnboundedReceiver<(String, ExportRequest)
                     let empty = Bytes::from_static(&[0; 5]);
                     let frames = [Ok::<_, Infallible>(Frame::data(empty)), Ok(Frame::trailers(trailers))];
                     let body = StreamBody::new(futures::stream::iter(frames));
-                    Ok::<_, Infallible>(Response::builder().header("content-type", "application/grpc").body(body).unwrap())
+                    Ok::<_, Infallible>(
+                        Response::builder().header("content-type", "application/grpc").body(body).unwrap(),
+                    )
                 }
             });
             let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());

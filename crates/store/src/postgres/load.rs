@@ -103,7 +103,6 @@ impl<T: Send + Unpin> Reading<T> {
                 return Ok(());
             }
         }
-        drop(next);
         drop(found);
         answer(limit, connection.close()).await
     }

@@ -168,11 +168,14 @@ fn authenticated(key: &Key) -> Aad<Vec<u8>> {
     Aad::from([resource.as_bytes(), b"\0", namespace.as_bytes(), b"\0", name.as_bytes()].concat())
 }
 
+/// The service that keeps a secret, and what it made of it.
+pub(super) type Envelope<'a> = (&'a str, &'a [u8]);
+
 /// The parts of sealed bytes.
 pub(super) struct Sealed<'a> {
     pub(super) key_id: &'a str,
-    /// The service that keeps the secret, and what it made of it.
-    pub(super) envelope: Option<(&'a str, &'a [u8])>,
+    /// Of a secret that a service keeps.
+    pub(super) envelope: Option<Envelope<'a>>,
     salt: &'a [u8],
     body: &'a [u8],
 }
@@ -194,7 +197,7 @@ impl<'a> Sealed<'a> {
     }
 }
 
-fn split_envelope(bytes: &[u8]) -> Option<((&str, &[u8]), &[u8])> {
+fn split_envelope(bytes: &[u8]) -> Option<(Envelope<'_>, &[u8])> {
     let (length, rest) = bytes.split_first()?;
     let (service, rest) = rest.split_at_checked(usize::from(*length))?;
     let (length, rest) = rest.split_first_chunk::<2>()?;

@@ -39,7 +39,7 @@ async fn fill(store: &dyn Store) {
     for n in 0..300 {
         durably(store, key(&format!("n{n}")), kit::create(&format!("of {n}"))).await.unwrap();
     }
-    let ending = Write::Create { data: Bytes::from_static(b"ends"), expires: Some(kit::START + 3600) };
+    let ending = Write::Create { data: Bytes::from_static(b"ends"), expires: Some(kit::START + 1) };
     store.write(Key::new("/events", "default", "e"), ending, Durability::Relaxed).await.unwrap();
     let bytes = Write::Create { data: Bytes::from_static(&[0, 159, 255]), expires: None };
     let at = durably(store, Key::new("/secrets", "", "bytes"), bytes).await.unwrap();
@@ -62,12 +62,12 @@ async fn a_copy_holds_all_and_goes_on_from_its_revision(from: Kind, to: Kind) {
     assert_eq!(again, objects);
     let kept = |name: &str| objects.iter().find(|kept| &*kept.record.key.name == name).unwrap().clone();
     assert_eq!(copy.get(&key("n7")).await.unwrap(), Some(kept("n7").record), "with the revisions it had");
-    assert_eq!(kept("e").expires, Some(kit::START + 3600));
+    assert_eq!(kept("e").expires, Some(kit::START + 1));
     let told = copy.changes(revision).next().await.unwrap();
     assert!(matches!(told, Err(Error::Compacted { .. })), "whoever followed the source lists anew: {told:?}");
     let changed = durably(&*copy, key("n7"), kit::update(kept("n7").record.revision, "on")).await.unwrap();
     assert!(changed.0 > raised, "{changed}");
-    target.clock.advance(std::time::Duration::from_secs(3601));
+    target.clock.advance(std::time::Duration::from_secs(2));
     kit::soon("the end of what ends", async {
         while copy.get(&Key::new("/events", "default", "e")).await.unwrap().is_some() {
             tokio::task::yield_now().await;
@@ -141,5 +141,5 @@ async fn a_copy_that_fails_leaves_nothing_and_what_is_there_is_not_overwritten()
         assert_eq!(store.get(&key("c")).await.unwrap(), None);
     }
     let nowhere = Place::new(Kind::Sqlite);
-    assert!(dump(&nowhere).await.err().unwrap().to_string().contains("is missing"));
+    assert!(dump(&nowhere).await.err().unwrap().to_string().contains("cannot be opened"));
 }
