@@ -70,12 +70,9 @@ tokio::task_local! {
     static CURRENT: Option<Context>;
 }
 
-/// Does something within a span, if there is one.
-pub(crate) async fn within<T>(context: Option<Context>, future: impl Future<Output = T>) -> T {
-    match context {
-        Some(_) => CURRENT.scope(context, future).await,
-        None => future.await,
-    }
+/// Does something within a span, if there is one. Not chosen by whether there is: either way would keep a place for the whole future.
+pub(crate) fn within<F: Future>(context: Option<Context>, future: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(context, future)
 }
 
 /// The header for what is asked of others on behalf of the current request.

@@ -1,5 +1,7 @@
 //! A cluster in one file: taken while it runs, brought up elsewhere, on the same kind of store or the other.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 

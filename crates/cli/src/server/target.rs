@@ -90,7 +90,7 @@ impl Target {
         // What follows the first line of a complaint quotes the file, which may hold a password.
         let first = |error: String| anyhow::anyhow!("{}", error.lines().next().unwrap_or_default().to_owned());
         let file: Kubeconfig = serde_saphyr::from_str(&text).map_err(|error| first(error.to_string()))?;
-        file.target(path.parent().unwrap_or(Path::new(".")))
+        file.target(path.parent().unwrap_or_else(|| Path::new(".")))
     }
 
     /// How to speak TLS to it.
