@@ -171,7 +171,7 @@ impl Writer {
         let mut session = self.take_session().await?;
         let count = gathered.pending.len() as u64;
         let durability = if self.relaxed + count > RELAXED_LIMIT { Durability::Durable } else { gathered.durability() };
-        let asked = Instant::now();
+        let (asked, before) = (Instant::now(), self.shared.known.revision());
         let position = session.lock(durability).await.map_err(|failure| session::error(&failure))?;
         self.contended = asked.elapsed() > CONTENDED;
         if let Some(Doubt { session: lost, outcome }) = doubt.take()
@@ -200,7 +200,10 @@ impl Writer {
             *doubt = None;
             self.relaxed = if durability == Durability::Durable { 0 } else { self.relaxed + count };
         }
-        let _ = self.shared.notice(outcome.previous, position);
+        // What others wrote shows in the gap before a batch of our own. Where all was refused nothing shows it but this: their NOTIFY
+        // comes to somebody who knows the number already.
+        let told = if outcome.batch.changes.is_empty() { before } else { outcome.previous };
+        let _ = self.shared.notice(told, position);
         self.session = Some(session);
         Ok(outcome)
     }
