@@ -31,7 +31,6 @@ use crate::metrics::{Asked, InProgress, Sort};
 use crate::path::{self, RequestInfo};
 use crate::query::Query;
 use crate::server::ApiServer;
-use crate::trace::RequestSpan;
 use crate::{encode, gzip, impersonate, pretty, reply, trace, verbs};
 use deadline::deadline;
 use seat::seat;
@@ -100,7 +99,10 @@ pub(crate) async fn handle(
         upgrade: parts.extensions.remove(),
     };
     let audit_id = head.audit_id.clone();
-    let span = server.tracer.get().map(|tracer| Spanned::begin(tracer.begin(&head.headers), &head));
+    let span = server
+        .tracer
+        .get()
+        .map(|tracer| trace::Open::new(tracer.begin(&head.headers), (&head.method, head.path.as_str()), head.received));
     let context = span.as_ref().map(|span| span.context);
     let accepts_gzip = gzip::accepted(&head.headers);
     let wants_indent = pretty::wanted(&head.query, &head.headers);
@@ -139,26 +141,6 @@ pub(crate) async fn handle(
     let (mut head, body) = response.into_parts();
     let body = gzip::compress(body, accepts_gzip && sort != Sort::LongRunning, &mut head.headers);
     Response::from_parts(head, body)
-}
-
-/// What of a request is told in a span.
-struct Spanned {
-    context: trace::Context,
-    method: Method,
-    path: String,
-    begin: Timestamp,
-}
-
-impl Spanned {
-    fn begin(context: trace::Context, head: &Head) -> Self {
-        Self { context, method: head.method.clone(), path: head.path.clone(), begin: head.received }
-    }
-
-    fn end(&self, end: Timestamp, code: u16, audit_id: &str) -> RequestSpan {
-        let (trace, id, parent) = self.context.ids();
-        let (method, path, audit_id) = (self.method.to_string(), self.path.clone(), audit_id.to_owned());
-        RequestSpan { trace, id, parent, begin: self.begin, end, method, path, audit_id, code }
-    }
 }
 
 /// Turns a panic into a 500; the process and every other request live on.

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 use jiff::Timestamp;
 use sampan_api::request::{MASTERS, User};
 use sampan_meta::Entropy;
@@ -133,10 +133,25 @@ impl Context {
     fn is_told(&self, trusted: bool) -> bool {
         self.chosen || (self.asked && trusted)
     }
+}
 
-    /// The three ids of the span: of its trace, its own, its parent's.
-    pub(crate) fn ids(&self) -> ([u8; 16], [u8; 8], Option<[u8; 8]>) {
-        (self.trace, self.id, self.parent)
+/// What of a request under way is told once it has an answer.
+pub(crate) struct Open {
+    pub(crate) context: Context,
+    method: Method,
+    path: String,
+    begin: Timestamp,
+}
+
+impl Open {
+    pub(crate) fn new(context: Context, (method, path): (&Method, &str), begin: Timestamp) -> Self {
+        Self { context, method: method.clone(), path: path.to_owned(), begin }
+    }
+
+    pub(crate) fn end(&self, end: Timestamp, code: u16, audit_id: &str) -> RequestSpan {
+        let Context { trace, id, parent, .. } = self.context;
+        let (method, path, audit_id) = (self.method.to_string(), self.path.clone(), audit_id.to_owned());
+        RequestSpan { trace, id, parent, begin: self.begin, end, method, path, audit_id, code }
     }
 }
 
