@@ -54,16 +54,21 @@ mod reviews;
 mod server;
 mod service;
 mod service_endpoints;
+mod trace;
 mod verbs;
 mod version;
 mod webhook_client;
 
 pub use aggregation::FrontProxy;
-pub use audit::{Audit, FileOptions, Level, Log, LogFile, Mode, Policy, PolicyError, Sink, Stage};
+pub use audit::{
+    Audit, BatchOptions, Batches, FileOptions, Level, Log, LogFile, Mode, Policy, PolicyError, Receiver, Sink, Stage,
+    Throttle, Webhook,
+};
 pub use body::{Body, BodyError, BoxError};
 pub use flow_control::Limits;
 pub use kubernetes_service::{Address, publish};
 pub use server::{ApiServer, Options};
 pub use service::Service;
+pub use trace::{RequestSpan, Spans, Tracer};
 pub use version::Version;
 pub use webhook_client::HttpsWebhooks;

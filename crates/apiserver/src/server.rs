@@ -1,7 +1,8 @@
 //! What a server is made of.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::RwLock;
 use rustls::{ClientConfig, ServerConfig};
 use sampan_access::{Authenticator, Authorizer, token};
 use sampan_api::request::{Admission, User};
@@ -15,10 +16,12 @@ use crate::audit::Audit;
 use crate::caller::Caller;
 use crate::discovery::Published;
 use crate::flow_control::{Configuration, FlowControl, Limits};
+use crate::health::OwnCheck;
 use crate::metrics::Metrics;
 use crate::node_client::NodeClient;
 use crate::provider_keys::ProviderKeys;
 use crate::service::Service;
+use crate::trace::Tracer;
 use crate::version::Version;
 
 /// What a server is given.
@@ -65,6 +68,9 @@ pub struct ApiServer {
     pub(crate) aggregation: Aggregation,
     pub(crate) provider_keys: ProviderKeys,
     pub(crate) audit: Option<Arc<Audit>>,
+    /// Checks that only some servers have.
+    pub(crate) own_checks: RwLock<Vec<OwnCheck>>,
+    pub(crate) tracer: OnceLock<Tracer>,
 }
 
 impl ApiServer {
@@ -112,7 +118,15 @@ impl ApiServer {
             aggregation,
             provider_keys,
             audit,
+            own_checks: RwLock::default(),
+            tracer: OnceLock::new(),
         })
+    }
+
+    /// Has spans of requests told from now on. The first tracer stays.
+    pub fn trace(&self, tracer: Tracer) {
+        // Nothing is lost with a second one but itself.
+        let _ = self.tracer.set(tracer);
     }
 
     /// The API without a socket, for parts in the same process: every request is made by `user` and authorized as such.

@@ -20,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::service_endpoints::{authorities, targets};
+use crate::trace;
 
 /// Bytes of an answer that are read; a patch of the largest object fits.
 const MAX_ANSWER: usize = 4 << 20;
@@ -116,12 +117,15 @@ impl HttpsWebhooks {
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| broken(error.to_string()))?;
         let _driver = AbortOnDropHandle::new(tokio::spawn(connection));
-        let request = Request::post(&place.path)
+        let mut request = Request::post(&place.path)
             .header(header::HOST, format!("{}:{}", place.host, place.port))
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json, */*")
-            .header(header::USER_AGENT, "kube-apiserver-admission")
-            .body(Full::new(Bytes::from(review.to_string())));
+            .header(header::USER_AGENT, "kube-apiserver-admission");
+        if let Some(traceparent) = trace::traceparent() {
+            request = request.header(trace::TRACEPARENT, traceparent);
+        }
+        let request = request.body(Full::new(Bytes::from(review.to_string())));
         let request = request.map_err(|error| broken(error.to_string()))?;
         let answer = sender.send_request(request).await.map_err(|error| broken(error.to_string()))?;
         let (head, body) = answer.into_parts();

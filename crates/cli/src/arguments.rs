@@ -34,6 +34,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Token,
     },
+    /// Copy a cluster's state into one file, while it runs or not
+    Backup(Backup),
+    /// Make a cluster of a backup, on either store; what is there already is never overwritten
+    Restore(Restore),
     /// Manage the keys that Secrets are encrypted with in the store
     Secrets {
         #[command(subcommand)]
@@ -90,6 +94,9 @@ pub(crate) struct Server {
     /// made at the first start, when not given. Servers that share a store need the same one
     #[arg(long, value_name = "FILE")]
     pub(crate) encryption_provider_config: Option<PathBuf>,
+    /// Where to send spans of requests, a TracingConfiguration; when not given, there are none
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tracing_config_file: Option<PathBuf>,
     /// Admission plugins beyond those that are always on, as kube-apiserver has them
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = ["DenyServiceExternalIPs"])]
     pub(crate) enable_admission_plugins: Vec<String>,
@@ -155,6 +162,37 @@ pub(crate) struct AuditLog {
     /// What a request does when the log does not keep up: `blocking` waits, `batch` goes on and its line is lost
     #[arg(long, default_value = "blocking", value_name = "MODE")]
     pub(crate) audit_log_mode: sampan_apiserver::Mode,
+    #[command(flatten)]
+    pub(crate) webhook: AuditWebhook,
+}
+
+/// Whom the same is told besides. Names, meanings and defaults are kube-apiserver's.
+#[derive(Args)]
+pub(crate) struct AuditWebhook {
+    /// A kubeconfig that says where to send audit events, and as whom
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audit_webhook_config_file: Option<PathBuf>,
+    /// How long to wait before a list that did not arrive is sent again; each further pause is longer
+    #[arg(long, default_value = "10s", value_name = "TIME")]
+    pub(crate) audit_webhook_initial_backoff: String,
+    /// Events that may wait; those that come when it is full are lost, and counted in apiserver_audit_error_total
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    pub(crate) audit_webhook_batch_buffer_size: usize,
+    /// Events in a list at most
+    #[arg(long, default_value_t = 400, value_name = "N")]
+    pub(crate) audit_webhook_batch_max_size: usize,
+    /// How long the first event of a list waits for others
+    #[arg(long, default_value = "30s", value_name = "TIME")]
+    pub(crate) audit_webhook_batch_max_wait: String,
+    /// Whether lists are held back when there are too many
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub(crate) audit_webhook_batch_throttle_enable: bool,
+    /// Lists a second at most
+    #[arg(long, default_value_t = 10.0, value_name = "N")]
+    pub(crate) audit_webhook_batch_throttle_qps: f64,
+    /// Lists that may go at once after a pause
+    #[arg(long, default_value_t = 15, value_name = "N")]
+    pub(crate) audit_webhook_batch_throttle_burst: u32,
 }
 
 #[derive(Args)]
@@ -251,6 +289,36 @@ pub(crate) struct Push {
     pub(crate) plain_http: bool,
     #[command(flatten)]
     pub(crate) cluster: Cluster,
+}
+
+#[derive(Args)]
+pub(crate) struct Backup {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// Where the server stores objects: `sqlite` (below the data directory), or a URL `postgres://…`
+    #[arg(long, env = "SAMPAN_STORE", default_value = "sqlite", value_name = "STORE")]
+    pub(crate) store: String,
+    /// The file to write, for its owner alone: it holds the cluster's keys and the keys of its Secrets
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// The keys Secrets are encrypted with, if the server was given them by this flag
+    #[arg(long, value_name = "FILE")]
+    pub(crate) encryption_provider_config: Option<PathBuf>,
+    /// Leave out what was pushed to the embedded registry
+    #[arg(long)]
+    pub(crate) without_images: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Restore {
+    /// What `sampan backup` wrote
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// Where the server is to store objects: `sqlite` (below the data directory), or the URL `postgres://…` of an empty database
+    #[arg(long, env = "SAMPAN_STORE", default_value = "sqlite", value_name = "STORE")]
+    pub(crate) store: String,
 }
 
 #[derive(Subcommand)]

@@ -8,6 +8,7 @@ mod outside;
 mod version;
 
 mod agent;
+mod backup;
 mod certificates;
 mod cluster;
 mod containers;
@@ -68,6 +69,8 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Push(options) => push::run(options).await,
         Command::Doctor(options) => doctor::run(options).await,
         Command::Token { command } => token::run(command).await,
+        Command::Backup(options) => backup::run(options).await,
+        Command::Restore(options) => backup::restore(options).await,
         Command::Secrets { command: arguments::Secrets::Rotate { data } } => {
             server::encryption::rotate(&layout::Layout::create(&data.data_dir)?, &outside::Outside::real())
         }

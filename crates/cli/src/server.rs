@@ -6,9 +6,12 @@ mod bootstrap;
 mod controllers;
 pub(crate) mod encryption;
 mod store;
+mod target;
+mod tracing_config;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use sampan_access::pki::{self, Clients, Identity, LiveCertificate, Subject};
@@ -65,13 +68,19 @@ impl Server {
         let front_proxy = Arc::new(front_proxy.context("failed to open the certificate authority of the front proxy")?);
         let listener = listen(options.api_port, "--api-port").await?;
         let port = listener.local_addr()?.port();
-        let range = ServiceRange::claim(&layout, port)?;
         let store = store::open(options, &layout, &outside).await?;
+        let range = match store.cluster_address().await? {
+            Some(kubernetes) => ServiceRange::join(&layout, kubernetes)?,
+            None => ServiceRange::claim(&layout, port)?,
+        };
         let registry = open_registry(store.store.clone(), &range, &outside).await?;
         let to_nodes = ("apiserver-kubelet-client", Subject::kubelet_api_client());
         let to_nodes = certificates::keep_shown(parts, &authority, &outside, to_nodes)?;
         let audit = audit::open(&options.audit, &layout, &outside)?;
         let api = assemble(registry.clone(), &authority, to_nodes, audit.clone(), options, &outside)?;
+        if let Some(path) = &options.tracing_config_file {
+            api.trace(tracing_config::open(path, &outside)?);
+        }
         let url = format!("https://127.0.0.1:{port}");
         let oci = EmbeddedRegistry::bind(&layout, registry_port(options, port), outside.entropy.as_ref()).await?;
         let server =
@@ -82,6 +91,7 @@ impl Server {
         server.start_parts(parts)?;
         server.keep_kubeconfig(parts)?;
         store.reseal(parts);
+        store.watch_services(&server.api, parts);
         Ok(server)
     }
 
@@ -172,6 +182,12 @@ impl Server {
         };
         certificates::keep_issued(parts, &self.authority, &self.outside, ("admin", Subject::admin()), write)
     }
+}
+
+/// A time as Kubernetes' configurations write it: `30s`, `1m30s`, `500ms`.
+fn duration(text: &str) -> Result<Duration> {
+    let span: jiff::SignedDuration = text.parse()?;
+    Ok(Duration::try_from(span)?)
 }
 
 fn registry_port(options: &arguments::Server, api_port: u16) -> u16 {

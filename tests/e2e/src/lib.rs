@@ -14,6 +14,7 @@ mod process;
 mod programs;
 mod registry;
 mod requests;
+mod servers;
 mod split;
 
 pub use api::{Answer, Api};
@@ -27,6 +28,7 @@ pub use programs::{Output, curl, run, sampan, target_directory};
 pub use registry::DockerRegistry;
 pub use requests::Requests;
 pub use sampan_store::testing::free_port;
+pub use servers::Servers;
 pub use split::Split;
 
 use std::path::PathBuf;

@@ -15,6 +15,8 @@ use crate::cluster::{Stored, create, delete, fetch, replace};
 
 /// Writes in flight at once: they share transactions.
 const AT_ONCE: usize = 64;
+/// Looks at an object that others write at the same time.
+const ATTEMPTS: usize = 10;
 
 pub(super) async fn run(server: &Server, address: (Ipv4Addr, u16)) -> Result<()> {
     let client = server.admin();
@@ -57,7 +59,22 @@ fn wanted(existing: Option<&Value>, expected: &Value) -> Reconciled {
     }
 }
 
+/// Another server on the same store may do the same at the same moment: then what it wrote is looked at again.
 async fn ensure(client: &Client, expected: Value) -> Result<()> {
+    for _ in 1..ATTEMPTS {
+        match ensure_once(client, expected.clone()).await {
+            Err(error) if error.chain().any(|cause| cause.downcast_ref().is_some_and(is_conflict)) => {}
+            done => return done,
+        }
+    }
+    ensure_once(client, expected).await
+}
+
+fn is_conflict(error: &sampan_client::Error) -> bool {
+    matches!(error, sampan_client::Error::Api(status) if status.code == 409)
+}
+
+async fn ensure_once(client: &Client, expected: Value) -> Result<()> {
     let stored = Stored::of(&expected)?;
     let existing = fetch(client, &stored).await?;
     let done = match wanted(existing.as_ref(), &expected) {
