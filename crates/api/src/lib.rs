@@ -4,9 +4,11 @@
 
 pub mod cron;
 mod defaults;
+pub mod node_choice;
 pub mod openapi;
 pub mod pod;
 pub mod request;
+pub mod taints;
 
 pub use defaults::default_object;
 /// The typed structs of every built-in kind. Other crates name them through here only, so that the version is chosen in one place.
