@@ -20,6 +20,7 @@ mod parts;
 mod push;
 mod run;
 mod server;
+mod simulate;
 mod token;
 mod up;
 
@@ -67,6 +68,7 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Run(options) => run::run(options).await,
         Command::Push(options) => push::run(options).await,
         Command::Doctor(options) => doctor::run(options).await,
+        Command::Simulate(options) => simulate::run(options).await,
         Command::Token { command } => token::run(command).await,
         Command::Secrets { command: arguments::Secrets::Rotate { data } } => {
             server::encryption::rotate(&layout::Layout::create(&data.data_dir)?, &outside::Outside::real())
