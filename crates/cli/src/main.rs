@@ -21,6 +21,7 @@ mod parts;
 mod push;
 mod run;
 mod server;
+mod simulate;
 mod token;
 mod up;
 
@@ -68,6 +69,7 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Run(options) => run::run(options).await,
         Command::Push(options) => push::run(options).await,
         Command::Doctor(options) => doctor::run(options).await,
+        Command::Simulate(options) => simulate::run(options).await,
         Command::Token { command } => token::run(command).await,
         Command::Backup(options) => backup::run(options).await,
         Command::Restore(options) => backup::restore(options).await,

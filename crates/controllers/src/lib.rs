@@ -18,7 +18,6 @@ mod driver;
 mod expectations;
 mod history;
 mod int_or_percent;
-mod node_fit;
 mod ownership;
 mod settings;
 mod signer;

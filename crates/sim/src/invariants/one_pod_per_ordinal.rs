@@ -8,6 +8,14 @@ use crate::world::{Step, World};
 pub(super) fn check(world: &World, step: &Step) -> Result<(), String> {
     let ("pods", Some(pod)) = (step.place.0.as_str(), &step.new) else { return Ok(()) };
     let Some((owner, index)) = identity(pod) else { return Ok(()) };
+    // It has been asked when the pod came.
+    if step
+        .old
+        .as_ref()
+        .is_some_and(|old| uid(old) == uid(pod) && identity(old).as_ref() == Some(&(owner.clone(), index.clone())))
+    {
+        return Ok(());
+    }
     let twin =
         |other: &&Value| uid(other) != uid(pod) && identity(other).as_ref() == Some(&(owner.clone(), index.clone()));
     if let Some(twin) = world.list("pods").find(twin) {

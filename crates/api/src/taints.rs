@@ -1,6 +1,6 @@
 //! Taints and who tolerates them.
 
-use sampan_api::k8s::api::core::v1::{Taint, Toleration as WireToleration};
+use crate::k8s::api::core::v1::{Taint, Toleration as WireToleration};
 
 /// A toleration, read once. What it leaves out matches all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -14,6 +14,7 @@ pub struct Toleration {
 impl Toleration {
     /// Reads a toleration. The numeric operators of KEP-5471 are behind a gate that is off in 1.36, so that such a toleration, as any with
     /// an operator nobody knows, tolerates nothing.
+    #[must_use]
     pub fn new(toleration: &WireToleration) -> Option<Self> {
         let set = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
         let value = match toleration.operator.as_deref() {
@@ -25,6 +26,7 @@ impl Toleration {
     }
 
     /// Matches upstream's `Toleration.ToleratesTaint`.
+    #[must_use]
     pub fn tolerates(&self, taint: &Taint) -> bool {
         let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
         same(&self.effect, &taint.effect)
@@ -34,11 +36,13 @@ impl Toleration {
 }
 
 /// Whether one of `tolerations` tolerates `taint`.
+#[must_use]
 pub fn tolerated(tolerations: &[Toleration], taint: &Taint) -> bool {
     tolerations.iter().any(|toleration| toleration.tolerates(taint))
 }
 
 /// Whether `taint` keeps pods from being scheduled: `NoSchedule` and `NoExecute` do.
+#[must_use]
 pub fn repels(taint: &Taint) -> bool {
     matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute")
 }

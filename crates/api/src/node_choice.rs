@@ -1,8 +1,51 @@
-//! Which nodes a pod, a volume or an index is for: node selector terms, read once from their API form.
+//! Which nodes a pod or a volume is for, by name and labels: read once from their API form, asked of many nodes. Upstream:
+//! `k8s.io/component-helpers/scheduling/corev1/nodeaffinity`.
 
-use sampan_api::k8s::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm};
+use std::collections::BTreeMap;
 
-use crate::selector::Labels;
+use crate::k8s::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodSpec};
+
+/// Labels of an object.
+pub type Labels = BTreeMap<String, String>;
+
+/// Which nodes a pod may run on: `nodeSelector` and required node affinity. Upstream: `GetRequiredNodeAffinity`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct NodeChoice {
+    /// Labels the node must have.
+    pub selector: Labels,
+    /// Terms one of which must match.
+    pub required: Option<NodeTerms>,
+}
+
+impl NodeChoice {
+    /// Reads what a pod asks for.
+    #[must_use]
+    pub fn new(spec: &PodSpec) -> Self {
+        let affinity = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
+        let required =
+            affinity.and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref());
+        Self { selector: spec.node_selector.clone().unwrap_or_default(), required: required.map(NodeTerms::new) }
+    }
+
+    /// Whether any node will do.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.selector.is_empty() && self.required.is_none()
+    }
+
+    /// The only nodes it can be, when terms name them: a daemon's pod is for one node.
+    #[must_use]
+    pub fn names(&self) -> Option<Vec<&str>> {
+        self.required.as_ref().and_then(NodeTerms::names)
+    }
+
+    /// Whether the node of that name and labels is one of them.
+    #[must_use]
+    pub fn matches(&self, name: &str, labels: &Labels) -> bool {
+        self.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+            && self.required.as_ref().is_none_or(|terms| terms.match_node(name, labels))
+    }
+}
 
 /// Alternatives: a node matches when one term does. Without any term nothing matches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,17 +79,20 @@ enum Operator {
 
 impl NodeTerms {
     /// Reads a node selector.
+    #[must_use]
     pub fn new(selector: &NodeSelector) -> Self {
         Self(selector.node_selector_terms.iter().map(NodeTerm::new).collect())
     }
 
     /// Whether any term matches the node of that name and labels.
+    #[must_use]
     pub fn match_node(&self, name: &str, labels: &Labels) -> bool {
         self.0.iter().any(|term| term.matches(name, labels))
     }
 
     /// The only nodes that can match, when every term names them in `matchFields` (what DaemonSets do). Matches what upstream's
     /// `NodeAffinity.PreFilter` narrows the search to.
+    #[must_use]
     pub fn names(&self) -> Option<Vec<&str>> {
         let mut all = Vec::new();
         for term in &self.0 {
@@ -60,6 +106,7 @@ impl NodeTerms {
 
 impl NodeTerm {
     /// Reads one term.
+    #[must_use]
     pub fn new(term: &NodeSelectorTerm) -> Self {
         let read = |requirements: &Option<Vec<NodeSelectorRequirement>>| {
             requirements.iter().flatten().map(Requirement::new).collect()
@@ -68,6 +115,7 @@ impl NodeTerm {
     }
 
     /// Whether the node of that name and labels matches.
+    #[must_use]
     pub fn matches(&self, name: &str, labels: &Labels) -> bool {
         let named = |key: &str| (key == "metadata.name").then_some(name);
         !(self.labels.is_empty() && self.names.is_empty())
@@ -128,6 +176,21 @@ mod tests {
     fn check(given: serde_json::Value, expected: bool) {
         let labels = Labels::from([("zone".to_owned(), "a".to_owned()), ("cores".to_owned(), "8".to_owned())]);
         assert_eq!(terms(&given).match_node("n1", &labels), expected, "{given}");
+    }
+
+    #[test]
+    fn a_node_must_have_the_labels_of_the_selector_and_match_required_affinity() {
+        let fits = |given: serde_json::Value| {
+            let spec: PodSpec = serde_json::from_value(given).unwrap();
+            NodeChoice::new(&spec).matches("n1", &Labels::from([("zone".to_owned(), "a".to_owned())]))
+        };
+        let named = |node: &str| {
+            json!({"containers": [], "nodeSelector": {"zone": "a"}, "affinity": {"nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchFields": [
+                {"key": "metadata.name", "operator": "In", "values": [node]}]}]}}}})
+        };
+        assert!(fits(json!({"containers": []})) && fits(named("n1")) && !fits(named("n2")));
+        assert!(!fits(json!({"containers": [], "nodeSelector": {"zone": "b"}})));
     }
 
     #[test]
