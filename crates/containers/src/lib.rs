@@ -20,6 +20,7 @@ mod images;
 mod logs;
 mod names;
 mod runtime;
+mod streams;
 pub mod testing;
 mod translate;
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use sampan_runtime::{
-    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Image, ImagePull, NetworkAttachment, Result,
-    Runtime, RuntimeStatus, SandboxConfig, SandboxStatus,
+    Connection, ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Exec, Image, ImagePull,
+    NetworkAttachment, Result, Runtime, RuntimeStatus, SandboxConfig, SandboxStatus, Streams,
 };
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::task::AbortOnDropHandle;
@@ -191,5 +191,18 @@ impl Runtime for CriRuntime {
     fn stats(&self, id: &str) -> BoxFuture<'_, Result<ContainerStats>> {
         let id = id.to_owned();
         with!(self, |parts| parts.stats(&id))
+    }
+
+    fn exec(&self) -> Option<&dyn Exec> {
+        Some(&self.parts)
+    }
+
+    fn attach<'a>(&'a self, id: &'a str, streams: Streams) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.parts.attach(id, streams))
+    }
+
+    /// By containerd even where the pod's address would do: what a pod serves for itself alone is reached so too.
+    fn connect<'a>(&'a self, sandbox: &'a str, port: u16) -> BoxFuture<'a, Result<Option<Box<dyn Connection>>>> {
+        Box::pin(async move { self.parts.connect(sandbox, port).await.map(Some) })
     }
 }

@@ -22,5 +22,10 @@ fn namespaces(shared: &Shared, on_host: bool) -> NamespaceOption {
         Shared { processes: true, .. } => NamespaceMode::Pod,
         _ => NamespaceMode::Container,
     };
-    NamespaceOption { network: node_if(on_host).into(), pid: pid.into(), ipc: node_if(shared.host_ipc).into() }
+    NamespaceOption {
+        network: node_if(on_host).into(),
+        pid: pid.into(),
+        ipc: node_if(shared.host_ipc).into(),
+        target_id: String::new(),
+    }
 }

@@ -251,6 +251,9 @@ pub struct Security {
     pub drop_capabilities: Vec<String>,
     /// Which system calls it may make.
     pub seccomp: Seccomp,
+    /// Another container of the sandbox, by its id, whose processes it sees and may touch.
+    #[serde(default)]
+    pub sees: Option<String>,
 }
 
 /// Which system calls a container may make.

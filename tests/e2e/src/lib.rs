@@ -13,6 +13,7 @@ mod process;
 mod programs;
 mod registry;
 mod requests;
+mod ship;
 mod split;
 
 pub use api::{Answer, Api};
@@ -24,6 +25,7 @@ pub use process::Process;
 pub use programs::{Output, curl, run, sampan, target_directory};
 pub use registry::DockerRegistry;
 pub use requests::Requests;
+pub use ship::Ship;
 pub use sampan_store::testing::free_port;
 pub use split::Split;
 

@@ -24,7 +24,11 @@ impl Parts {
         let image = self.images.known(&config.image).await?;
         let image = image.ok_or_else(|| Error::NotFound(format!("image {}", config.image)))?;
         check_user(&config.security, &image)?;
-        let request = self.request(id, &config, &sandbox, &image.id)?;
+        let target = match &config.security.sees {
+            Some(target) => Some(self.running(target).await?.0),
+            None => None,
+        };
+        let request = self.request(id, &config, &sandbox, (&image.id, target))?;
         let subject = format!("container {}", config.id);
         self.client.call(request, &subject).await.map(drop)
     }
@@ -34,9 +38,9 @@ impl Parts {
         sandbox_id: String,
         config: &ContainerConfig,
         sandbox: &SandboxConfig,
-        image: &str,
+        (image, target): (&str, Option<String>),
     ) -> Result<cri::CreateContainerRequest> {
-        let (container, log_directory) = translate::container(config, sandbox, image, &self.names)?;
+        let (container, log_directory) = translate::container(config, sandbox, image, target, &self.names)?;
         let sandbox_config = cri::PodSandboxConfig { log_directory, ..translate::sandbox(sandbox, &self.names)? };
         Ok(cri::CreateContainerRequest {
             pod_sandbox_id: sandbox_id,

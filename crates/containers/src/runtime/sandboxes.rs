@@ -7,9 +7,9 @@ use crate::names;
 use crate::{cri, translate};
 
 /// What of a sandbox making a container in it takes.
-pub(super) struct Found {
-    pub(super) id: String,
-    pub(super) config: SandboxConfig,
+pub(crate) struct Found {
+    pub(crate) id: String,
+    pub(crate) config: SandboxConfig,
 }
 
 impl Parts {
@@ -61,7 +61,7 @@ impl Parts {
     }
 
     /// The sandbox with the configuration it was opened with.
-    pub(super) async fn find_sandbox(&self, id: &str) -> Result<Found> {
+    pub(crate) async fn find_sandbox(&self, id: &str) -> Result<Found> {
         let missing = || Error::NotFound(format!("sandbox {id}"));
         let known = self.list_sandboxes(self.names.sandbox(id)).await?;
         let known = known.into_iter().find(|known| known.state() == cri::PodSandboxState::Ready).ok_or_else(missing)?;

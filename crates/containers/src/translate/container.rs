@@ -16,11 +16,13 @@ const LEAST_CPU_QUOTA: u64 = 1_000;
 const LEAST_CPU_SHARES: u64 = 2;
 const MOST_CPU_SHARES: u64 = 262_144;
 
-/// The container and the directory its log file lies in. `image` is its name or id at containerd.
+/// The container and the directory its log file lies in. `image` is its name or id at containerd, `target` the container whose processes
+/// it sees.
 pub(crate) fn container(
     config: &ContainerConfig,
     sandbox: &SandboxConfig,
     image: &str,
+    target: Option<String>,
     names: &Names,
 ) -> Result<(cri::ContainerConfig, String)> {
     let (directory, file) = log_place(&config.log)?;
@@ -40,15 +42,28 @@ pub(crate) fn container(
         labels,
         annotations: annotations.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
         log_path: file,
+        stdin: config.interactive.stdin,
+        stdin_once: config.interactive.stdin_once,
+        tty: config.interactive.tty,
         linux: Some(cri::LinuxContainerConfig {
             resources: Some(resources(&config.resources)),
             security_context: Some(cri::LinuxContainerSecurityContext {
-                namespace_options: Some(namespaces(&sandbox.shared, host(sandbox)?.is_some())),
+                namespace_options: Some(seen(target, namespaces(&sandbox.shared, host(sandbox)?.is_some()))),
                 ..security(&config.security)?
             }),
         }),
     };
     Ok((translated, directory))
+}
+
+/// Who sees all processes of the pod, or of the node, sees those of one container.
+fn seen(target: Option<String>, namespaces: cri::NamespaceOption) -> cri::NamespaceOption {
+    match target {
+        Some(target_id) if namespaces.pid() == cri::NamespaceMode::Container => {
+            cri::NamespaceOption { pid: cri::NamespaceMode::Target.into(), target_id, ..namespaces }
+        }
+        _ => namespaces,
+    }
 }
 
 /// CRI wants a directory and a path below it.

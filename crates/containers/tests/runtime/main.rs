@@ -8,3 +8,4 @@ mod logs;
 mod registry;
 mod restart;
 mod setting;
+mod streams;

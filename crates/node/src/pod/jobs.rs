@@ -101,8 +101,8 @@ pub(super) async fn mount(
 }
 
 pub(super) async fn find(context: &Context, pod: &Pod, name: &str, chosen: Option<usize>) -> Result<Found, ImageError> {
-    let container = facts::container(pod, name);
-    let image = container.and_then(|container| container.image.clone()).unwrap_or_default();
+    let container = facts::definition(pod, name);
+    let image = container.as_deref().and_then(|container| container.image.clone()).unwrap_or_default();
     let secrets = facts::spec(pod).and_then(|spec| spec.image_pull_secrets.as_ref()).into_iter().flatten();
     let names: Vec<String> = secrets.map(|secret| secret.name.clone()).collect();
     let secrets = match names.is_empty() {
@@ -113,7 +113,7 @@ pub(super) async fn find(context: &Context, pod: &Pod, name: &str, chosen: Optio
             names.iter().filter_map(|name| objects.secrets.get(name).cloned()).collect()
         }
     };
-    let request = Request { policy: policy(container, &image), image, secrets, chosen };
+    let request = Request { policy: policy(container.as_deref(), &image), image, secrets, chosen };
     let begin = tokio::time::Instant::now();
     let found = context.images.find(&request, || events::pulling(context, pod, name, &request.image)).await;
     match &found {

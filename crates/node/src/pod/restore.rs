@@ -36,8 +36,9 @@ fn attempt(adopted: &Adopted) -> u32 {
 /// Restart counts go on where they were.
 fn from_status(pod: &Pod, state: &mut PodState) {
     let Some(status) = &pod.status else { return };
-    for known in status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten()) {
-        if facts::container(pod, &known.name).is_none() {
+    let lists = [&status.init_container_statuses, &status.container_statuses, &status.ephemeral_container_statuses];
+    for known in lists.into_iter().flatten().flatten() {
+        if facts::names(pod).all(|name| name != known.name) {
             continue;
         }
         let began = known.container_id.as_deref().is_some_and(|id| !id.is_empty());
@@ -80,7 +81,7 @@ fn from_runtimes(pod: &Pod, adopted: Adopted, state: &mut PodState) {
     let mut containers = adopted.containers;
     containers.sort_by_key(|(_, container)| container.attempt);
     for (runtime, status) in containers {
-        let Some(container) = facts::container(pod, &status.name) else { continue };
+        let Some(container) = facts::definition(pod, &status.name) else { continue };
         let target = state.container(&status.name);
         let phase = phase(&status.state);
         if phase == RunPhase::Created {

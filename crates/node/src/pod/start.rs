@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sampan_api::k8s::api::core::v1::{Container, Pod};
 use sampan_runtime::{
     ContainerConfig, ContainerPort, Error, Interactive, Isolation, LogConfig, Mount, NetworkAttachment, Resources,
-    SandboxConfig,
+    SandboxConfig, Security,
 };
 
 use super::state::{ReadyImage, Run, RunPhase};
@@ -28,6 +28,8 @@ pub(crate) struct Order {
     pub(crate) network: NetworkAttachment,
     pub(crate) isolation: Isolation,
     pub(crate) sandbox_attempt: u32,
+    /// The run whose processes it is to see, when that one runs.
+    pub(crate) target: Option<Run>,
 }
 
 /// A run that came about.
@@ -68,8 +70,9 @@ pub(crate) async fn start(order: Order) -> Result<Started, StartError> {
 impl Order {
     async fn start(&self) -> Result<Started, StartError> {
         let Self { context, pod, container, .. } = self;
-        let spec = facts::container(pod, container)
+        let spec = facts::definition(pod, container)
             .ok_or_else(|| StartError::new("CreateContainerConfigError", "no such container"))?;
+        let spec = &*spec;
         let config = self.config(spec).await?;
         let runtime = &context.runtimes[self.image.runtime];
         let sandbox = runtime.open_sandbox(self.sandbox()).await;
@@ -96,7 +99,8 @@ impl Order {
         let running = matches!(phase, RunPhase::Running { .. });
         let offers =
             if running { probe::offers(&self.context, self.image.runtime, id).await } else { Offers::default() };
-        let reference = facts::container(&self.pod, &self.container).and_then(|container| container.image.as_deref());
+        let spec = facts::definition(&self.pod, &self.container);
+        let reference = spec.as_ref().and_then(|spec| spec.image.as_deref());
         let image_id = images::image_id(reference.unwrap_or_default(), &self.image.image.digest);
         Ok(Started {
             run: Run { runtime: self.image.runtime, id: id.to_owned(), attempt: self.attempt, image_id, phase },
@@ -151,7 +155,7 @@ impl Order {
             mounts,
             ports: ports(spec),
             resources: self.resources(spec),
-            security: security::security(pod, spec, &context.directories.seccomp()),
+            security: Security { sees: self.sees()?, ..security::security(pod, spec, &context.directories.seccomp()) },
             log,
             interactive: Interactive {
                 stdin: spec.stdin.unwrap_or(false),
@@ -159,6 +163,22 @@ impl Order {
                 tty: spec.tty.unwrap_or(false),
             },
         })
+    }
+
+    /// The container whose processes an ephemeral one is to see; another runtime's has none to see.
+    fn sees(&self) -> Result<Option<String>, StartError> {
+        let Self { pod, container, image, target, .. } = self;
+        let wanted = facts::ephemeral_containers(pod).find(|ephemeral| ephemeral.name == *container);
+        let Some(wanted) = wanted.and_then(|ephemeral| ephemeral.target_container_name.as_deref()) else {
+            return Ok(None);
+        };
+        match target {
+            Some(run) if run.runtime == image.runtime => Ok(Some(run.id.clone())),
+            Some(_) => Ok(None),
+            None => {
+                Err(StartError::new("CreateContainerConfigError", format!("unable to find target container {wanted}")))
+            }
+        }
     }
 
     fn resources(&self, spec: &Container) -> Resources {

@@ -87,7 +87,7 @@ fn open(
     let not_found = |message: String| (StatusCode::NOT_FOUND, message);
     let views = server.workers.follow(namespace, name).ok_or_else(|| not_found(format!("pod \"{name}\" not found")))?;
     let view = views.borrow().clone();
-    if facts::container(&view.pod, container).is_none() {
+    if facts::names(&view.pod).all(|name| name != container) {
         return Err(not_found(format!("container \"{container}\" not found in pod \"{name}\"")));
     }
     let attempt = attempt(&view, container, wanted.previous).map_err(bad)?;
