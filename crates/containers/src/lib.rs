@@ -13,6 +13,7 @@
 //! - Events are hints; a status asked for after one is the truth.
 #![warn(missing_docs)]
 
+mod cgroups;
 mod client;
 mod cri;
 mod events;
@@ -24,5 +25,6 @@ mod streams;
 pub mod testing;
 mod translate;
 
+pub use cgroups::CgroupConfig;
 pub use images::{Mirror, SandboxImage};
 pub use runtime::{Config, CriRuntime};

@@ -13,13 +13,15 @@ use sampan_runtime::{
     Connection, ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Exec, Image, ImagePull,
     NetworkAttachment, Result, Runtime, RuntimeStatus, SandboxConfig, SandboxStatus, Streams,
 };
+use tokio::sync::OnceCell;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::cgroups::{CgroupConfig, Cgroups, Driver};
 use crate::client::Client;
 use crate::images::{Images, Mirror, SandboxImage};
 use crate::names::Names;
-use crate::{cri, events, logs};
+use crate::{cri, events, images, logs};
 
 /// What the runtime is told when it is made.
 #[derive(Clone, Debug)]
@@ -30,6 +32,10 @@ pub struct Config {
     pub owner: String,
     /// Registries under other names.
     pub mirrors: Vec<Mirror>,
+    /// Where pods' control groups are.
+    pub cgroups: CgroupConfig,
+    /// A directory of archives (`*.tar`) whose images are brought into containerd at the start; one that is not there is empty.
+    pub archives: Option<PathBuf>,
 }
 
 /// Runs ordinary containers on one containerd.
@@ -37,6 +43,7 @@ pub struct CriRuntime {
     parts: Parts,
     _listening: AbortOnDropHandle<()>,
     _rotating: AbortOnDropHandle<()>,
+    _importing: Option<AbortOnDropHandle<()>>,
 }
 
 /// What all calls share.
@@ -47,23 +54,30 @@ pub(crate) struct Parts {
     pub(crate) images: Images,
     pub(crate) hints: broadcast::Sender<Event>,
     pub(crate) logs: logs::Logs,
+    pub(crate) cgroups: Arc<Cgroups>,
+    /// Asked for once.
+    pub(crate) driver: Arc<OnceCell<Driver>>,
 }
 
 impl CriRuntime {
     /// Connects when first asked something, and again whenever the connection broke. Must be called within a tokio runtime.
     pub fn new(config: Config) -> Arc<Self> {
-        let Config { socket, owner, mirrors } = config;
+        let Config { socket, owner, mirrors, cgroups, archives } = config;
         let client = Client::new(&socket);
         let (hints, _) = broadcast::channel(1024);
         let (logs, growing) = logs::channel();
         let images = Images::new(client.clone(), mirrors);
-        let parts = Parts { client, names: Names::new(&owner), images, hints, logs };
+        let cgroups = Arc::new(Cgroups::new(cgroups));
+        let parts = Parts { client, names: Names::new(&owner), images, hints, logs, cgroups, driver: Arc::default() };
         let listening = tokio::spawn(events::listen(parts.clone()));
         let rotating = tokio::spawn(logs::rotate(parts.clone(), growing));
+        let importing =
+            archives.map(|directory| AbortOnDropHandle::new(tokio::spawn(images::import(socket, directory))));
         Arc::new(Self {
             parts,
             _listening: AbortOnDropHandle::new(listening),
             _rotating: AbortOnDropHandle::new(rotating),
+            _importing: importing,
         })
     }
 }

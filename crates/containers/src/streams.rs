@@ -22,8 +22,7 @@ impl Exec for Parts {
         Box::pin(async move {
             let (container_id, subject) = self.running(id).await?;
             let tty = streams.terminal.is_some();
-            let request =
-                cri::ExecRequest { container_id, cmd: command, tty, stdin: true, stdout: true, stderr: !tty };
+            let request = cri::ExecRequest { container_id, cmd: command, tty, stdin: true, stdout: true, stderr: !tty };
             let url = self.client.call(request, &subject).await?.url;
             remote::carry(dial::dial(&url, dial::REMOTE).await?, streams, &subject).await
         })

@@ -6,7 +6,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use container::container;
+pub(crate) use container::{CPU_PERIOD, container, cpu_quota, cpu_shares};
 pub(crate) use sandbox::{host, network, sandbox};
 pub(crate) use status::status;
 

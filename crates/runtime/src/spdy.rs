@@ -80,7 +80,10 @@ where
 
 /// Opens one stream per list of headers (lower-case name, value) over `io`, as the client, in that order. The future carries them until
 /// either side ends the connection; a stream whose data is not taken makes all of them wait.
-pub fn open<T>(io: T, headers: &[&[(&str, &str)]]) -> (Vec<Stream>, impl Future<Output = io::Result<()>> + Send + use<T>)
+pub fn open<T>(
+    io: T,
+    headers: &[&[(&str, &str)]],
+) -> (Vec<Stream>, impl Future<Output = io::Result<()>> + Send + use<T>)
 where
     T: AsyncRead + AsyncWrite + Send,
 {
@@ -107,11 +110,7 @@ where
     }
 }
 
-async fn write(
-    mut to: impl AsyncWrite + Unpin,
-    first: Vec<u8>,
-    mut queue: mpsc::Receiver<Vec<u8>>,
-) -> io::Result<()> {
+async fn write(mut to: impl AsyncWrite + Unpin, first: Vec<u8>, mut queue: mpsc::Receiver<Vec<u8>>) -> io::Result<()> {
     to.write_all(&first).await?;
     to.flush().await?;
     while let Some(frame) = queue.recv().await {

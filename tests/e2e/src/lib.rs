@@ -25,8 +25,8 @@ pub use process::Process;
 pub use programs::{Output, curl, run, sampan, target_directory};
 pub use registry::DockerRegistry;
 pub use requests::Requests;
-pub use ship::Ship;
 pub use sampan_store::testing::free_port;
+pub use ship::Ship;
 pub use split::Split;
 
 use std::path::PathBuf;

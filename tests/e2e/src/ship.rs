@@ -22,7 +22,8 @@ impl Ship {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let program = guest(directory.path()).expect("the guest compiles");
         let image = registry.put_image("guest", &Image::of_program("guest", &program).expect("an image"));
-        let arguments = vec!["--containerd".to_owned(), containerd.socket().display().to_string()];
+        let socket = containerd.socket().display().to_string();
+        let arguments = vec!["--containerd".to_owned(), socket, "--cgroup-root".to_owned(), containerd.cgroup_root()];
         let cluster = Cluster::start_with(Options { arguments, ..Options::default() });
         Some(Self { cluster, registry, image })
     }

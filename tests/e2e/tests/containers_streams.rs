@@ -111,7 +111,8 @@ fn kubectl_debug_looks_into_a_container_from_beside_it() {
     ship.cluster.wait("pod/web", "{.status.phase}", "Running");
     let image = ship.put_busybox();
     let debug = format!("debug web --image={image} --target=main --container=look --profile=general");
-    let seen = ship.cluster.kubectl_with_input(&format!("{debug} -i -- sh"), "ps; wget -qO- http://127.0.0.1:8080/; exit 0\n");
+    let seen =
+        ship.cluster.kubectl_with_input(&format!("{debug} -i -- sh"), "ps; echo GET | nc 127.0.0.1 8080; exit 0\n");
     let seen = seen.ok();
     assert!(seen.contains("/guest serves 8080") && seen.contains("hello from a container"), "{seen}");
     let state = "{.status.ephemeralContainerStatuses[0].state.terminated.exitCode}";

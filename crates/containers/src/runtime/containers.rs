@@ -41,7 +41,8 @@ impl Parts {
         (image, target): (&str, Option<String>),
     ) -> Result<cri::CreateContainerRequest> {
         let (container, log_directory) = translate::container(config, sandbox, image, target, &self.names)?;
-        let sandbox_config = cri::PodSandboxConfig { log_directory, ..translate::sandbox(sandbox, &self.names)? };
+        let sandbox_config =
+            cri::PodSandboxConfig { log_directory, ..translate::sandbox(sandbox, String::new(), &self.names)? };
         Ok(cri::CreateContainerRequest {
             pod_sandbox_id: sandbox_id,
             config: Some(container),

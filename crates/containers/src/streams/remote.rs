@@ -90,7 +90,8 @@ fn ended(told: &[u8], subject: &str) -> Result<i32> {
         return Ok(0);
     }
     let causes = status["details"]["causes"].as_array().into_iter().flatten();
-    let code = causes.filter(|cause| cause["reason"] == "ExitCode").find_map(|cause| cause["message"].as_str()?.parse().ok());
+    let code =
+        causes.filter(|cause| cause["reason"] == "ExitCode").find_map(|cause| cause["message"].as_str()?.parse().ok());
     code.ok_or_else(|| {
         let message = status["message"].as_str().unwrap_or("it failed");
         // Whoever passes it on says so itself.

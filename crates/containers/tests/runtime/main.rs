@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
+mod cgroups;
 mod conformity;
 mod images;
 mod logs;

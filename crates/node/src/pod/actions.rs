@@ -129,7 +129,8 @@ impl Worker {
         if known.backoff_until().is_some() && !matches!(known.image, ImageState::Failed(_)) {
             return events::restart_back_off(&self.context, &self.pod, name);
         }
-        let image = facts::definition(&self.pod, name).and_then(|container| container.image.clone()).unwrap_or_default();
+        let image =
+            facts::definition(&self.pod, name).and_then(|container| container.image.clone()).unwrap_or_default();
         events::image_back_off(&self.context, &self.pod, name, &image);
     }
 
@@ -145,8 +146,17 @@ impl Worker {
         container.begin_start(now);
         self.state.sandboxes.insert(image.runtime);
         let (context, pod, target) = (self.context.clone(), self.pod.clone(), self.target_of(&name));
-        let order =
-            Order { context, pod, container: name.clone(), attempt, image, network, isolation, sandbox_attempt, target };
+        let order = Order {
+            context,
+            pod,
+            container: name.clone(),
+            attempt,
+            image,
+            network,
+            isolation,
+            sandbox_attempt,
+            target,
+        };
         self.jobs.spawn(async move { Done::Started { container: name, result: Box::new(start::start(order).await) } });
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use sampan_api::k8s::api::core::v1::{Container, ContainerStatus as ApiStatus, Pod};
-use sampan_runtime::ContainerState as RuntimeState;
+use sampan_runtime::{ContainerState as RuntimeState, ContainerStatus};
 
 use super::facts;
 use super::start::time;
@@ -67,8 +67,11 @@ fn ended(known: &ApiStatus) -> Option<Run> {
     };
     let id = terminated.container_id.or_else(|| known.container_id.clone()).unwrap_or_default();
     let id = id.rsplit_once("://").map(|(_, id)| id.to_owned()).unwrap_or(id);
-    let attempt = id.rsplit_once('_').and_then(|(_, attempt)| attempt.parse().ok()).unwrap_or(0);
-    Some(Run { runtime: 0, id, attempt, image_id: known.image_id.clone(), phase: RunPhase::Exited(exit) })
+    // Beside a run that goes on, what ended is the one before.
+    let before = u32::from(known.state.as_ref().is_some_and(|state| state.running.is_some()));
+    let attempt = u32::try_from(known.restart_count).unwrap_or(0).saturating_sub(before);
+    let image_id = known.image_id.clone();
+    Some(Run { runtime: 0, id: id.clone(), shown: id, attempt, image_id, phase: RunPhase::Exited(exit) })
 }
 
 fn from_runtimes(pod: &Pod, adopted: Adopted, state: &mut PodState) {
@@ -90,9 +93,15 @@ fn from_runtimes(pod: &Pod, adopted: Adopted, state: &mut PodState) {
             continue;
         }
         let image_id = crate::images::image_id(container.image.as_deref().unwrap_or_default(), &status.image);
+        let shown = shown(&status);
         target.retire();
-        target.current = Some(Run { runtime, id: status.id, attempt: status.attempt, image_id, phase });
+        target.current = Some(Run { runtime, id: status.id, shown, attempt: status.attempt, image_id, phase });
     }
+}
+
+/// What the runtime's own tools call a container.
+pub(crate) fn shown(status: &ContainerStatus) -> String {
+    if status.known_as.is_empty() { status.id.clone() } else { status.known_as.clone() }
 }
 
 /// Where in its life a run is, as its runtime tells.

@@ -102,10 +102,9 @@ impl Order {
         let spec = facts::definition(&self.pod, &self.container);
         let reference = spec.as_ref().and_then(|spec| spec.image.as_deref());
         let image_id = images::image_id(reference.unwrap_or_default(), &self.image.image.digest);
-        Ok(Started {
-            run: Run { runtime: self.image.runtime, id: id.to_owned(), attempt: self.attempt, image_id, phase },
-            offers,
-        })
+        let (id, attempt) = (id.to_owned(), self.attempt);
+        let shown = super::restore::shown(&status);
+        Ok(Started { run: Run { runtime: self.image.runtime, id, shown, attempt, image_id, phase }, offers })
     }
 
     /// Waits for the hook; one that fails ends the container, which then counts as a run that crashed.
@@ -128,7 +127,10 @@ impl Order {
         let made_there = context.runtimes[self.image.runtime].makes_networks()
             && matches!(self.network, NetworkAttachment::Namespace { .. });
         let network = (!made_there).then(|| self.network.clone());
-        sandbox::config(context, pod, network, self.isolation, self.sandbox_attempt)
+        // In a pod's own network namespace there is no room for others.
+        let isolation =
+            if matches!(network, Some(NetworkAttachment::Namespace { .. })) { Isolation::Pod } else { self.isolation };
+        sandbox::config(context, pod, network, isolation, self.sandbox_attempt)
     }
 
     async fn config(&self, spec: &Container) -> Result<ContainerConfig, StartError> {

@@ -141,7 +141,8 @@ async fn ephemeral_containers_are_added_and_nothing_else() {
         container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         container
     };
-    let of = |containers: Vec<serde_json::Value>| json!({"spec": {"ephemeralContainers": containers, "nodeName": "n2"}});
+    let of =
+        |containers: Vec<serde_json::Value>| json!({"spec": {"ephemeralContainers": containers, "nodeName": "n2"}});
     let target = pod["spec"]["containers"][0]["name"].clone();
     let one = container("one", json!({"targetContainerName": target}));
     let added = cluster.merge(&debug, of(vec![one.clone()])).await.unwrap();

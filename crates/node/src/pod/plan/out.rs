@@ -28,8 +28,7 @@ pub(super) fn ending(pod: &Pod, state: &PodState, now: Timestamp, plan: &mut Pla
 fn stop_containers(pod: &Pod, state: &PodState, ending: &Ending, plan: &mut Plan) -> bool {
     let is_sidecar = |name: &str| facts::container(pod, name).is_some_and(facts::is_sidecar);
     let (sidecars, others): (Vec<&str>, Vec<&str>) = facts::names(pod).partition(|name| is_sidecar(name));
-    let alive =
-        |name: &&&str| state.containers.get(**name).is_some_and(|known| known.is_running() || known.starting);
+    let alive = |name: &&&str| state.containers.get(**name).is_some_and(|known| known.is_running() || known.starting);
     let living: Vec<_> = others.iter().filter(alive).collect();
     if !living.is_empty() {
         living.iter().for_each(|name| stop(name, state, ending, plan));

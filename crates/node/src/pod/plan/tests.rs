@@ -49,7 +49,7 @@ fn image() -> ImageState {
 }
 
 fn in_phase(phase: RunPhase) -> ContainerState {
-    let run = Run { runtime: 0, id: "id".into(), attempt: 0, image_id: String::new(), phase };
+    let run = Run { runtime: 0, id: "id".into(), shown: "id".into(), attempt: 0, image_id: String::new(), phase };
     let health = Health { started: true, ready: true, condemned: None };
     ContainerState { image: image(), current: Some(run), health, ..ContainerState::default() }
 }

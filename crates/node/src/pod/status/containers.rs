@@ -68,7 +68,7 @@ fn restarts(known: &ContainerState) -> u32 {
 }
 
 fn container_id(run: &Run, node: &NodeFacts) -> String {
-    format!("{}://{}", node.handlers.get(run.runtime).copied().unwrap_or_default(), run.id)
+    format!("{}://{}", node.handlers.get(run.runtime).copied().unwrap_or_default(), run.shown)
 }
 
 fn now(run: &Run, node: &NodeFacts) -> ApiState {
