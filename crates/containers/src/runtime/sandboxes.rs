@@ -44,7 +44,7 @@ impl Parts {
     }
 
     /// The pod's control group, as containerd calls it.
-    async fn open_group(&self, config: &SandboxConfig) -> Result<String> {
+    pub(super) async fn open_group(&self, config: &SandboxConfig) -> Result<String> {
         let driver = *self.driver.get_or_try_init(|| self.ask_driver()).await?;
         let (groups, uid, resources) = (self.cgroups.clone(), config.pod_uid.clone(), config.resources);
         let opened = tokio::task::spawn_blocking(move || groups.open(&uid, &resources, driver)).await;
