@@ -29,7 +29,8 @@ impl Parts {
         let (container, log_directory) = translate::container(&config, &sandbox, &image.id, target, &self.names)?;
         // containerd takes the group from here and not from what the sandbox was made with.
         let cgroup = self.open_group(&sandbox).await?;
-        let sandbox_config = cri::PodSandboxConfig { log_directory, ..translate::sandbox(&sandbox, cgroup, &self.names)? };
+        let sandbox_config =
+            cri::PodSandboxConfig { log_directory, ..translate::sandbox(&sandbox, cgroup, &self.names)? };
         let (container, sandbox_config) = (Some(container), Some(sandbox_config));
         let request = cri::CreateContainerRequest { pod_sandbox_id: id, config: container, sandbox_config };
         let subject = format!("container {}", config.id);
