@@ -212,6 +212,12 @@ pub(crate) struct Node {
     /// with `none` not even that
     #[arg(long, value_name = "SOCKET")]
     pub(crate) containerd: Option<String>,
+    /// The control group below which pods of containers get theirs
+    #[arg(long, default_value = "/", value_name = "GROUP")]
+    pub(crate) cgroup_root: String,
+    /// Most processes and threads of a pod of containers; unlimited when not given
+    #[arg(long, value_name = "N")]
+    pub(crate) pod_max_pids: Option<u64>,
 }
 
 #[derive(Args)]

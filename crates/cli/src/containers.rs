@@ -1,11 +1,11 @@
 //! Finding the machine's containerd.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use sampan_containers::{Config, CriRuntime, Mirror};
+use sampan_containers::{CgroupConfig, Config, CriRuntime, Mirror};
 use sampan_runtime::{Credentials, Runtime as _};
 
 use crate::oci;
@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// chance only when it is.
 pub(crate) async fn runtime(
     wanted: Option<&str>,
+    cgroups: CgroupConfig,
+    archives: PathBuf,
     owner: &str,
     registry: &Option<Credentials>,
 ) -> Option<Arc<CriRuntime>> {
@@ -38,7 +40,9 @@ pub(crate) async fn runtime(
         return None;
     }
     let mirror = registry.clone().map(|endpoint| Mirror { host: oci::HOST.into(), endpoint });
-    let config = Config { socket: socket.to_owned(), owner: owner.to_owned(), mirrors: mirror.into_iter().collect() };
+    let mirrors = mirror.into_iter().collect();
+    let (socket_path, owner, archives) = (socket.to_owned(), owner.to_owned(), Some(archives));
+    let config = Config { socket: socket_path, owner, mirrors, cgroups, archives };
     let runtime = CriRuntime::new(config);
     match tokio::time::timeout(PATIENCE, runtime.status()).await {
         Ok(Ok(status)) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use sampan_containers::{Config, CriRuntime, SandboxImage};
+use sampan_containers::{CgroupConfig, Config, CriRuntime, SandboxImage};
 use sampan_runtime::Runtime as _;
 
 use crate::arguments::Doctor;
@@ -111,8 +111,13 @@ async fn ask(socket: &Path) -> Containerd {
     if !socket.exists() {
         return Containerd::Absent;
     }
-    let runtime: Arc<CriRuntime> =
-        CriRuntime::new(Config { socket: socket.to_owned(), owner: String::new(), mirrors: Vec::new() });
+    let runtime: Arc<CriRuntime> = CriRuntime::new(Config {
+        socket: socket.to_owned(),
+        owner: String::new(),
+        mirrors: Vec::new(),
+        cgroups: CgroupConfig { mount: "/sys/fs/cgroup".into(), root: "/".to_owned(), pids: None },
+        archives: None,
+    });
     match tokio::time::timeout(Duration::from_secs(5), runtime.status()).await {
         Ok(Ok(status)) => {
             let sandbox = runtime.sandbox_image().await.ok().flatten();

@@ -88,6 +88,11 @@ impl Layout {
         self.root.join("manifests")
     }
 
+    /// Archives of images for machines without a registry.
+    pub(crate) fn archives(&self) -> PathBuf {
+        self.root.join("images")
+    }
+
     /// A small fact kept for the next start, as one line of text.
     pub(crate) fn remembered(&self, fact: &str) -> Option<String> {
         fs::read_to_string(self.root.join(fact)).ok().map(|text| text.trim().to_owned())

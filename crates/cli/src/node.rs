@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use sampan_access::Authority;
 use sampan_access::pki::{self, Clients, LiveCertificate, Subject};
 use sampan_client::Client;
-use sampan_containers::CriRuntime;
+use sampan_containers::{CgroupConfig, CriRuntime};
 use sampan_network::{LoopbackNetwork, Proxy, proxy};
 use sampan_node::{Agent, Api, Config, LogLimits};
 use sampan_runtime::{Credentials, Runtime};
@@ -116,7 +116,14 @@ pub(crate) async fn start(
     let wasm = wasm(options, layout, &membership.registry, &outside).await?;
     // Nodes of several clusters on one machine may well have one name; directories they do not share.
     let owner = format!("{name} in {}", layout.node().display());
-    let containers = containers::runtime(options.containerd.as_deref(), &owner, &membership.registry).await;
+    let containers = containers::runtime(
+        options.containerd.as_deref(),
+        cgroups(options),
+        layout.archives(),
+        &owner,
+        &membership.registry,
+    )
+    .await;
     let mut runtimes: Vec<Arc<dyn Runtime>> = vec![wasm.clone()];
     // Last, for it takes any image.
     runtimes.extend(containers.clone().map(|runtime| runtime as Arc<dyn Runtime>));
@@ -188,4 +195,9 @@ fn starting_point(layout: &Layout) -> u16 {
         .as_encoded_bytes()
         .iter()
         .fold(7, |sum: u16, byte| sum.wrapping_mul(31).wrapping_add(u16::from(*byte)))
+}
+
+fn cgroups(options: &arguments::Node) -> CgroupConfig {
+    let arguments::Node { cgroup_root, pod_max_pids, .. } = options;
+    CgroupConfig { mount: "/sys/fs/cgroup".into(), root: cgroup_root.clone(), pids: *pod_max_pids }
 }

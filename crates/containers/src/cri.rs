@@ -6,6 +6,7 @@ mod containerd;
 mod image;
 mod sandbox;
 mod status;
+mod streams;
 
 use prost::Message;
 
@@ -14,6 +15,7 @@ pub(crate) use containerd::*;
 pub(crate) use image::*;
 pub(crate) use sandbox::*;
 pub(crate) use status::*;
+pub(crate) use streams::*;
 
 /// A request, where it goes and what is answered.
 pub(crate) trait Call: Message + 'static {
@@ -51,6 +53,10 @@ calls! {
     "runtime.v1.RuntimeService" "ListContainers" (ListContainersRequest) -> ListContainersResponse: "list containers";
     "runtime.v1.RuntimeService" "ContainerStatus" (ContainerStatusRequest) -> ContainerStatusResponse: "ask for the container";
     "runtime.v1.RuntimeService" "ContainerStats" (ContainerStatsRequest) -> ContainerStatsResponse: "ask for the container's figures";
+    "runtime.v1.RuntimeService" "ExecSync" (ExecSyncRequest) -> ExecSyncResponse: "run a command in";
+    "runtime.v1.RuntimeService" "Exec" (ExecRequest) -> StreamResponse: "run a command in";
+    "runtime.v1.RuntimeService" "Attach" (AttachRequest) -> StreamResponse: "attach to";
+    "runtime.v1.RuntimeService" "PortForward" (PortForwardRequest) -> StreamResponse: "forward ports to";
     "runtime.v1.RuntimeService" "ReopenContainerLog" (ReopenContainerLogRequest) -> Empty: "begin another log file";
     "runtime.v1.ImageService" "ListImages" (ListImagesRequest) -> ListImagesResponse: "list images";
     "runtime.v1.ImageService" "ImageStatus" (ImageStatusRequest) -> ImageStatusResponse: "ask for the image";

@@ -1,6 +1,9 @@
 //! Images: asked for by reference or by digest, pulled by containerd.
 
+mod archives;
 mod sweep;
+
+pub(crate) use archives::import;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -13,6 +13,7 @@
 //! - Events are hints; a status asked for after one is the truth.
 #![warn(missing_docs)]
 
+mod cgroups;
 mod client;
 mod cri;
 mod events;
@@ -20,8 +21,10 @@ mod images;
 mod logs;
 mod names;
 mod runtime;
+mod streams;
 pub mod testing;
 mod translate;
 
+pub use cgroups::CgroupConfig;
 pub use images::{Mirror, SandboxImage};
 pub use runtime::{Config, CriRuntime};

@@ -10,16 +10,18 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use sampan_runtime::{
-    ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Image, ImagePull, NetworkAttachment, Result,
-    Runtime, RuntimeStatus, SandboxConfig, SandboxStatus,
+    Connection, ContainerConfig, ContainerStats, ContainerStatus, Error, Event, Exec, Image, ImagePull,
+    NetworkAttachment, Result, Runtime, RuntimeStatus, SandboxConfig, SandboxStatus, Streams,
 };
+use tokio::sync::OnceCell;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::cgroups::{CgroupConfig, Cgroups, Driver};
 use crate::client::Client;
 use crate::images::{Images, Mirror, SandboxImage};
 use crate::names::Names;
-use crate::{cri, events, logs};
+use crate::{cri, events, images, logs};
 
 /// What the runtime is told when it is made.
 #[derive(Clone, Debug)]
@@ -30,6 +32,10 @@ pub struct Config {
     pub owner: String,
     /// Registries under other names.
     pub mirrors: Vec<Mirror>,
+    /// Where pods' control groups are.
+    pub cgroups: CgroupConfig,
+    /// A directory of archives (`*.tar`) whose images are brought into containerd at the start; one that is not there is empty.
+    pub archives: Option<PathBuf>,
 }
 
 /// Runs ordinary containers on one containerd.
@@ -37,6 +43,7 @@ pub struct CriRuntime {
     parts: Parts,
     _listening: AbortOnDropHandle<()>,
     _rotating: AbortOnDropHandle<()>,
+    _importing: Option<AbortOnDropHandle<()>>,
 }
 
 /// What all calls share.
@@ -47,23 +54,30 @@ pub(crate) struct Parts {
     pub(crate) images: Images,
     pub(crate) hints: broadcast::Sender<Event>,
     pub(crate) logs: logs::Logs,
+    pub(crate) cgroups: Arc<Cgroups>,
+    /// Asked for once.
+    pub(crate) driver: Arc<OnceCell<Driver>>,
 }
 
 impl CriRuntime {
     /// Connects when first asked something, and again whenever the connection broke. Must be called within a tokio runtime.
     pub fn new(config: Config) -> Arc<Self> {
-        let Config { socket, owner, mirrors } = config;
+        let Config { socket, owner, mirrors, cgroups, archives } = config;
         let client = Client::new(&socket);
         let (hints, _) = broadcast::channel(1024);
         let (logs, growing) = logs::channel();
         let images = Images::new(client.clone(), mirrors);
-        let parts = Parts { client, names: Names::new(&owner), images, hints, logs };
+        let cgroups = Arc::new(Cgroups::new(cgroups));
+        let parts = Parts { client, names: Names::new(&owner), images, hints, logs, cgroups, driver: Arc::default() };
         let listening = tokio::spawn(events::listen(parts.clone()));
         let rotating = tokio::spawn(logs::rotate(parts.clone(), growing));
+        let importing =
+            archives.map(|directory| AbortOnDropHandle::new(tokio::spawn(images::import(socket, directory))));
         Arc::new(Self {
             parts,
             _listening: AbortOnDropHandle::new(listening),
             _rotating: AbortOnDropHandle::new(rotating),
+            _importing: importing,
         })
     }
 }
@@ -191,5 +205,18 @@ impl Runtime for CriRuntime {
     fn stats(&self, id: &str) -> BoxFuture<'_, Result<ContainerStats>> {
         let id = id.to_owned();
         with!(self, |parts| parts.stats(&id))
+    }
+
+    fn exec(&self) -> Option<&dyn Exec> {
+        Some(&self.parts)
+    }
+
+    fn attach<'a>(&'a self, id: &'a str, streams: Streams) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.parts.attach(id, streams))
+    }
+
+    /// By containerd even where the pod's address would do: what a pod serves for itself alone is reached so too.
+    fn connect<'a>(&'a self, sandbox: &'a str, port: u16) -> BoxFuture<'a, Result<Option<Box<dyn Connection>>>> {
+        Box::pin(async move { self.parts.connect(sandbox, port).await.map(Some) })
     }
 }

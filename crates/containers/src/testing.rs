@@ -106,6 +106,12 @@ impl Containerd {
         self.directory.path().join("c.sock")
     }
 
+    /// Where nodes that use it keep their pods' control groups: they go when it does.
+    pub fn cgroup_root(&self) -> String {
+        let name = self.directory.path().file_name().unwrap_or_default();
+        format!("/sampan-test-{}", name.to_string_lossy())
+    }
+
     /// What it has written to its log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("containerd.log")).unwrap_or_default()

@@ -6,7 +6,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use container::container;
+pub(crate) use container::{CPU_PERIOD, container, cpu_quota, cpu_shares};
 pub(crate) use sandbox::{host, network, sandbox};
 pub(crate) use status::status;
 
@@ -22,5 +22,10 @@ fn namespaces(shared: &Shared, on_host: bool) -> NamespaceOption {
         Shared { processes: true, .. } => NamespaceMode::Pod,
         _ => NamespaceMode::Container,
     };
-    NamespaceOption { network: node_if(on_host).into(), pid: pid.into(), ipc: node_if(shared.host_ipc).into() }
+    NamespaceOption {
+        network: node_if(on_host).into(),
+        pid: pid.into(),
+        ipc: node_if(shared.host_ipc).into(),
+        target_id: String::new(),
+    }
 }

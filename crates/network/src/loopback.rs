@@ -11,6 +11,8 @@ use parking_lot::Mutex;
 use sampan_runtime::journal::Journal;
 use sampan_runtime::{Error, NetworkAttachment, PodNetwork, PodRef, Result};
 
+use crate::namespace;
+
 /// Addresses of a /16 kept for the node itself: `x.y.0.0` to `x.y.0.15`.
 const RESERVED: u32 = 16;
 
@@ -128,6 +130,15 @@ impl PodNetwork for LoopbackNetwork {
     fn detach(&self, pod: &PodRef) -> BoxFuture<'_, Result<()>> {
         let released = self.release(pod);
         Box::pin(async move { released })
+    }
+
+    fn join<'a>(&'a self, made: &'a NetworkAttachment) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            match made {
+                NetworkAttachment::Namespace { ip, path } => namespace::join(path, *ip).await,
+                NetworkAttachment::Address { .. } | NetworkAttachment::Host { .. } => Ok(()),
+            }
+        })
     }
 }
 

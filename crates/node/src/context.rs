@@ -151,6 +151,10 @@ impl Context {
 }
 
 fn field_path(pod: &Pod, container: &str) -> String {
-    let list = if crate::pod::facts::is_init(pod, container) { "initContainers" } else { "containers" };
+    let list = match crate::pod::facts::container(pod, container) {
+        Some(_) if crate::pod::facts::is_init(pod, container) => "initContainers",
+        Some(_) => "containers",
+        None => "ephemeralContainers",
+    };
     format!("spec.{list}{{{container}}}")
 }

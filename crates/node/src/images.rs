@@ -70,12 +70,27 @@ impl Images {
             let message = format!("Container image \"{image}\" is not present with pull policy of Never");
             return Err(ImageError { reason: "ErrImageNeverPull", message });
         }
-        let credentials = credentials::for_image(image, &request.secrets);
-        let pull = ImagePull { reference: image.clone(), credentials, plain_http: self.plain_http.clone() };
+        let pull = self.pull(request);
         pulling();
         let runtime = self.choose(&pull, request.chosen).await?;
         let pulled = self.runtimes[runtime].pull(&pull).await.map_err(pull_error)?;
         Ok(Found::Pulled(self.ready(runtime, pulled)))
+    }
+
+    /// Who is to run the image, as far as can be told without pulling it.
+    pub(crate) async fn runtime(&self, request: &Request) -> Option<usize> {
+        if let Some(present) = self.present(&request.image, request.chosen).await {
+            return Some(present.runtime);
+        }
+        if request.policy == "Never" || reference::check(&request.image).is_err() {
+            return None;
+        }
+        self.choose(&self.pull(request), request.chosen).await.ok()
+    }
+
+    fn pull(&self, request: &Request) -> ImagePull {
+        let credentials = credentials::for_image(&request.image, &request.secrets);
+        ImagePull { reference: request.image.clone(), credentials, plain_http: self.plain_http.clone() }
     }
 
     async fn present(&self, image: &str, chosen: Option<usize>) -> Option<ReadyImage> {

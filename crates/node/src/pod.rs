@@ -13,6 +13,7 @@ mod hosts;
 pub(crate) mod jobs;
 pub(crate) mod mailbox;
 mod plan;
+mod resources;
 pub(crate) mod restore;
 mod sandbox;
 mod security;

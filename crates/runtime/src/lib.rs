@@ -12,12 +12,13 @@ mod error;
 pub mod fake;
 pub mod journal;
 mod network;
+pub mod spdy;
 mod streams;
 mod types;
 
 pub use error::{Error, Result};
 pub use network::{NetworkAttachment, PodNetwork, PodRef};
-pub use streams::{Connection, Exec, ExecOutput, Interactive, Streams, TerminalSize};
+pub use streams::{Connection, Exec, ExecOutput, Interactive, Ran, Streams, TerminalSize};
 pub use types::*;
 
 use futures::future::BoxFuture;

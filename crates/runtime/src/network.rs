@@ -57,4 +57,11 @@ pub trait PodNetwork: Send + Sync + 'static {
 
     /// Gives the pod's address back.
     fn detach(&self, pod: &PodRef) -> BoxFuture<'_, Result<()>>;
+
+    /// Connects a network that a pod's runtime made with what this one serves: other pods, Services. Called before containers start in
+    /// it, and again after the agent's start. A pod that cannot be connected runs all the same.
+    fn join<'a>(&'a self, made: &'a NetworkAttachment) -> BoxFuture<'a, Result<()>> {
+        let _ = made;
+        Box::pin(async { Ok(()) })
+    }
 }

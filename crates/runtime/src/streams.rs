@@ -1,5 +1,7 @@
 //! Talking to what runs in a container while it runs: `kubectl exec`, `attach` and `port-forward`, probes and hooks by command.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -20,6 +22,52 @@ pub trait Exec: Send + Sync {
     /// [`Error::NotFound`](crate::Error::NotFound) when there is no such container, with
     /// [`Error::Invalid`](crate::Error::Invalid) when it does not run or the command cannot be found.
     fn run<'a>(&'a self, id: &'a str, command: Vec<String>, streams: Streams) -> BoxFuture<'a, Result<i32>>;
+
+    /// Runs `command` without input, as probes and hooks do, and answers how it ended; `None` when that took longer than `limit`, after
+    /// which it is killed. Fails as [`run`](Self::run) does.
+    fn run_within<'a>(
+        &'a self,
+        id: &'a str,
+        command: Vec<String>,
+        limit: Duration,
+    ) -> BoxFuture<'a, Result<Option<Ran>>> {
+        let (sender, output) = mpsc::channel(16);
+        let run = self.run(id, command, Streams::listening(sender));
+        Box::pin(async move {
+            let ran = tokio::time::timeout(limit, async { tokio::join!(run, first_of(output)) }).await;
+            let Ok((ended, output)) = ran else { return Ok(None) };
+            ended.map(|code| Some(Ran { code, output }))
+        })
+    }
+}
+
+/// Bytes of a short command's output that are kept, as the kubelet's `maxReadLength` of exec probes.
+const KEPT: usize = 10 << 10;
+
+/// How a command without a client ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit code.
+    pub code: i32,
+    /// The beginning of what it printed, standard output and error.
+    pub output: Vec<u8>,
+}
+
+impl Ran {
+    /// Of all that was printed the beginning is kept.
+    pub fn new(code: i32, mut output: Vec<u8>) -> Self {
+        output.truncate(KEPT);
+        Self { code, output }
+    }
+}
+
+/// Listens to the end and keeps the beginning.
+async fn first_of(mut output: mpsc::Receiver<ExecOutput>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    while let Some(ExecOutput::Stdout(piece) | ExecOutput::Stderr(piece)) = output.recv().await {
+        kept.extend_from_slice(&piece[..piece.len().min(KEPT - kept.len())]);
+    }
+    kept
 }
 
 /// A client's ends of a command's, or a container's, standard streams. Everything in them is bounded: who is slow makes the other wait.

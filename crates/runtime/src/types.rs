@@ -62,6 +62,9 @@ pub struct SandboxConfig {
     /// Ports of the node that lead to ports of the pod.
     #[serde(default)]
     pub host_ports: Vec<HostPort>,
+    /// What its containers may use together.
+    #[serde(default)]
+    pub resources: PodResources,
 }
 
 /// Namespaces that a pod's containers do not have for themselves, and what that takes.
@@ -75,6 +78,34 @@ pub struct Shared {
     pub processes: bool,
     /// One of them is privileged.
     pub privileged: bool,
+    /// Their users are to be nobody on the node (`hostUsers: false`).
+    #[serde(default)]
+    pub own_users: bool,
+}
+
+/// What the containers of a pod may use together, and how the pod stands among others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodResources {
+    /// Its class of service.
+    pub class: ServiceClass,
+    /// Weight among pods that compete, in thousandths of a core.
+    pub cpu_request_millis: u64,
+    /// Hard CPU limit in thousandths of a core; `None` is unlimited.
+    pub cpu_limit_millis: Option<u64>,
+    /// Hard memory limit in bytes; `None` is unlimited.
+    pub memory_limit_bytes: Option<u64>,
+}
+
+/// The class of service of a pod (`status.qosClass`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServiceClass {
+    /// Every container has limits, and asks for as much.
+    Guaranteed,
+    /// Something is asked for or limited.
+    Burstable,
+    /// Nothing is.
+    #[default]
+    BestEffort,
 }
 
 /// A port of the node that leads to one of a pod.
@@ -251,6 +282,9 @@ pub struct Security {
     pub drop_capabilities: Vec<String>,
     /// Which system calls it may make.
     pub seccomp: Seccomp,
+    /// Another container of the sandbox, by its id, whose processes it sees and may touch.
+    #[serde(default)]
+    pub sees: Option<String>,
 }
 
 /// Which system calls a container may make.
@@ -351,6 +385,9 @@ pub struct ContainerStatus {
     pub state: ContainerState,
     /// Where its log lies.
     pub log_path: PathBuf,
+    /// What the runtime's own tools call it, for `containerID`; empty when that is its id.
+    #[serde(default)]
+    pub known_as: String,
 }
 
 /// Something happened; list to know what is true.

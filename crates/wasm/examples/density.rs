@@ -107,6 +107,7 @@ async fn start(runtime: &WasmRuntime, directory: &std::path::Path, number: u32, 
         shared: Default::default(),
         sysctls: Default::default(),
         host_ports: Vec::new(),
+        resources: Default::default(),
     };
     let container = ContainerConfig {
         id: id.clone(),

@@ -78,7 +78,7 @@ impl Fleet {
             Place::Unknown => process::key(&config, &self.generation),
         };
         for _ in 0..2 {
-            let link = self.process_for(&key).await?;
+            let link = self.process_for(&key, process::namespace(&config)).await?;
             match link.call(Call::Open(Box::new(config.clone()))).await {
                 Ok(_) => {
                     self.world.lock().opened(&config, &key);

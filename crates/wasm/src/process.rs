@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use sampan_runtime::{Isolation, SandboxConfig};
+use sampan_runtime::{Isolation, NetworkAttachment, SandboxConfig};
 use tokio::process::{Child, Command};
 
 /// Longest path that fits into a socket address, with its end.
@@ -25,9 +25,19 @@ const STREAMS: &str = "streams";
 /// Names the process a pod belongs into. `generation` keeps pods of an upgraded agent out of processes of the old program.
 pub(crate) fn key(config: &SandboxConfig, generation: &str) -> String {
     match config.isolation {
+        // Whoever lives in a pod's own network lives there alone.
+        _ if namespace(config).is_some() => format!("pod.{}.{generation}", config.id),
         Isolation::Namespace => format!("namespace.{}.{generation}", config.pod_namespace),
         Isolation::Pod => format!("pod.{}.{generation}", config.id),
         Isolation::Node => format!("node.{generation}"),
+    }
+}
+
+/// The network namespace a pod's process has to live in.
+pub(crate) fn namespace(config: &SandboxConfig) -> Option<&Path> {
+    match &config.network {
+        Some(NetworkAttachment::Namespace { path, .. }) => Some(path),
+        _ => None,
     }
 }
 
@@ -37,13 +47,30 @@ pub(crate) fn is_file_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 200 && !name.starts_with('.') && name.bytes().all(fine)
 }
 
-/// Starts a process in `directory`. It listens before it runs: the socket is made here and handed down.
-pub(crate) fn start(command: &[OsString], directory: &Path, idle: Duration) -> io::Result<Child> {
+/// Starts a process in `directory`, in that network namespace where there is one. It listens before it runs: the socket is made here and
+/// handed down.
+pub(crate) fn start(
+    command: &[OsString],
+    directory: &Path,
+    idle: Duration,
+    namespace: Option<&Path>,
+) -> io::Result<Child> {
     fs::create_dir_all(directory)?;
     let listener = bind(directory)?;
     let (program, leading) =
         command.split_first().ok_or_else(|| io::Error::other("no sandbox command is configured"))?;
-    Command::new(program)
+    // It enters and becomes the program: the process stays our child.
+    let mut command = match namespace {
+        Some(namespace) => {
+            let mut enter = OsString::from("--net=");
+            enter.push(namespace);
+            let mut nsenter = Command::new("nsenter");
+            nsenter.arg(enter).arg("--").arg(program);
+            nsenter
+        }
+        None => Command::new(program),
+    };
+    command
         .args(leading)
         .arg(directory)
         .arg(idle.as_millis().to_string())

@@ -154,6 +154,7 @@ mod tests {
             image: String::new(),
             state,
             log_path: "log".into(),
+            known_as: String::new(),
         }
     }
 

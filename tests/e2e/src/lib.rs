@@ -15,6 +15,7 @@ mod programs;
 mod registry;
 mod requests;
 mod servers;
+mod ship;
 mod split;
 
 pub use api::{Answer, Api};
@@ -29,6 +30,7 @@ pub use registry::DockerRegistry;
 pub use requests::Requests;
 pub use sampan_store::testing::free_port;
 pub use servers::Servers;
+pub use ship::Ship;
 pub use split::Split;
 
 use std::path::PathBuf;

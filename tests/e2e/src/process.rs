@@ -1,6 +1,7 @@
 //! Long-running processes that end with the test, whatever happens to it.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -16,11 +17,26 @@ pub struct Process {
 impl Process {
     /// Starts a program whose output goes to `log`.
     pub fn start(command: &mut Command, log: &Path) -> Self {
+        Self::spawn(command.stdin(Stdio::null()), log)
+    }
+
+    /// The same for one that is spoken to by [`say`](Self::say).
+    pub fn start_with_input(command: &mut Command, log: &Path) -> Self {
+        Self::spawn(command.stdin(Stdio::piped()), log)
+    }
+
+    /// Writes to its standard input.
+    pub fn say(&mut self, words: &str) {
+        let stdin = self.child.stdin.as_mut().expect("it was started with input");
+        stdin.write_all(words.as_bytes()).expect("it reads its input");
+    }
+
+    fn spawn(command: &mut Command, log: &Path) -> Self {
         // What a former process said would be taken for what this one says.
         let _ = std::fs::remove_file(log);
         let file = File::options().create(true).append(true).open(log).expect("a test's own directory can be written");
         let second = file.try_clone().expect("a file can be had twice");
-        let child = command.stdin(Stdio::null()).stdout(file).stderr(second).spawn();
+        let child = command.stdout(file).stderr(second).spawn();
         let child = child.unwrap_or_else(|error| panic!("failed to start {command:?}: {error}"));
         Self { child, log: log.to_owned() }
     }

@@ -1,40 +1,7 @@
 //! Ordinary containers beside Wasm pods, on a real containerd. Skipped where there is no root to run one.
 
-use sampan_containers::testing::{Containerd, Image, guest};
-use sampan_e2e::{Cluster, DockerRegistry, Options, curl, guests, sample};
-
-/// A cluster whose node has a containerd, and the image of a program that does what its first argument says.
-struct Ship {
-    cluster: Cluster,
-    registry: DockerRegistry,
-    image: String,
-}
-
-impl Ship {
-    fn launch() -> Option<Self> {
-        let containerd = Containerd::shared()?;
-        let registry = DockerRegistry::start();
-        let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let program = guest(directory.path()).expect("the guest compiles");
-        let image = registry.put_image("guest", &Image::of_program("guest", &program).expect("an image"));
-        let arguments = vec!["--containerd".to_owned(), containerd.socket().display().to_string()];
-        let cluster = Cluster::start_with(Options { arguments, ..Options::default() });
-        Some(Self { cluster, registry, image })
-    }
-
-    /// A pod that runs the program with these words. `more` as in [`sampan_e2e::Client::pod`].
-    fn pod(&self, name: &str, words: &str, more: &str) {
-        self.cluster.pod(name, &self.image, &format!("args: [{words}], {more}"));
-    }
-
-    /// Runs a pod to its end and answers what it printed.
-    fn output(&self, name: &str, words: &str, more: &str) -> String {
-        let (container, spec) = more.split_once('|').unwrap_or((more, ""));
-        self.pod(name, words, &format!("{container} | restartPolicy: Never, {spec}"));
-        self.cluster.wait(&format!("pod/{name}"), "{.status.phase}", "Succeeded");
-        self.cluster.kubectl(&format!("logs {name}")).ok()
-    }
-}
+use sampan_containers::testing::Image;
+use sampan_e2e::{Ship, curl, guests, sample};
 
 const SERVER: &str = r#"
 apiVersion: apps/v1

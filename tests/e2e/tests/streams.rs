@@ -164,3 +164,17 @@ fn a_stream_ends_with_an_error_when_its_node_dies() {
     cluster.until("kubectl to notice", || sleeping.has_ended().then_some(()));
     assert!(sleeping.output().contains("error"), "{}", sleeping.output());
 }
+
+#[test]
+fn kubectl_debug_adds_a_component_to_a_running_pod() {
+    let cluster = with_box();
+    cluster.push("toolbox", &sample("toolbox/toolbox.wasm"));
+    let debug = "debug box --image=sampan.local/toolbox:1 --container=look -i --profile=general -- cat";
+    let answer = cluster.kubectl_with_input(debug, "from outside\n").ok();
+    assert!(answer.contains("from outside\n"), "{answer}");
+    cluster.wait("pod/box", "{.status.ephemeralContainerStatuses[0].state.terminated.exitCode}", "0");
+    assert_eq!(cluster.field("pod box", "{.status.phase}"), "Running");
+    let removed = r#"{"spec": {"ephemeralContainers": null}}"#;
+    let words = ["patch", "pod", "box", "--subresource=ephemeralcontainers", "--type=merge", "-p", removed];
+    assert!(cluster.kubectl_with(&words).err().contains("existing ephemeral containers \"look\" may not be removed"));
+}

@@ -37,6 +37,12 @@ pub(crate) struct ContainerConfig {
     /// Relative to the sandbox's log directory.
     #[prost(string, tag = "11")]
     pub(crate) log_path: String,
+    #[prost(bool, tag = "12")]
+    pub(crate) stdin: bool,
+    #[prost(bool, tag = "13")]
+    pub(crate) stdin_once: bool,
+    #[prost(bool, tag = "14")]
+    pub(crate) tty: bool,
     #[prost(message, optional, tag = "15")]
     pub(crate) linux: Option<LinuxContainerConfig>,
 }

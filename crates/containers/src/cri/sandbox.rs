@@ -96,6 +96,9 @@ pub(crate) struct NamespaceOption {
     pub(crate) pid: i32,
     #[prost(enumeration = "NamespaceMode", tag = "3")]
     pub(crate) ipc: i32,
+    /// The container of [`NamespaceMode::Target`].
+    #[prost(string, tag = "4")]
+    pub(crate) target_id: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
@@ -104,6 +107,7 @@ pub(crate) enum NamespaceMode {
     Pod = 0,
     Container = 1,
     Node = 2,
+    Target = 3,
 }
 
 #[derive(Clone, PartialEq, Message)]

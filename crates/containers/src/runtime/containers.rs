@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
-use sampan_runtime::{
-    ContainerConfig, ContainerState, ContainerStats, ContainerStatus, Error, Result, SandboxConfig, Security,
-};
+use sampan_runtime::{ContainerConfig, ContainerState, ContainerStats, ContainerStatus, Error, Result, Security};
 
 use super::Parts;
 use super::sandboxes::Found;
@@ -24,25 +22,19 @@ impl Parts {
         let image = self.images.known(&config.image).await?;
         let image = image.ok_or_else(|| Error::NotFound(format!("image {}", config.image)))?;
         check_user(&config.security, &image)?;
-        let request = self.request(id, &config, &sandbox, &image.id)?;
+        let target = match &config.security.sees {
+            Some(target) => Some(self.running(target).await?.0),
+            None => None,
+        };
+        let (container, log_directory) = translate::container(&config, &sandbox, &image.id, target, &self.names)?;
+        // containerd takes the group from here and not from what the sandbox was made with.
+        let cgroup = self.open_group(&sandbox).await?;
+        let sandbox_config =
+            cri::PodSandboxConfig { log_directory, ..translate::sandbox(&sandbox, cgroup, &self.names)? };
+        let (container, sandbox_config) = (Some(container), Some(sandbox_config));
+        let request = cri::CreateContainerRequest { pod_sandbox_id: id, config: container, sandbox_config };
         let subject = format!("container {}", config.id);
         self.client.call(request, &subject).await.map(drop)
-    }
-
-    fn request(
-        &self,
-        sandbox_id: String,
-        config: &ContainerConfig,
-        sandbox: &SandboxConfig,
-        image: &str,
-    ) -> Result<cri::CreateContainerRequest> {
-        let (container, log_directory) = translate::container(config, sandbox, image, &self.names)?;
-        let sandbox_config = cri::PodSandboxConfig { log_directory, ..translate::sandbox(sandbox, &self.names)? };
-        Ok(cri::CreateContainerRequest {
-            pod_sandbox_id: sandbox_id,
-            config: Some(container),
-            sandbox_config: Some(sandbox_config),
-        })
     }
 
     pub(super) async fn start(&self, id: &str) -> Result<()> {

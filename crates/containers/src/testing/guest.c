@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -88,6 +89,26 @@ static int spin(void) {
     }
 }
 
+/* cats: its input becomes its output. */
+static int cat(void) {
+    char buffer[65536];
+    ssize_t length;
+    while ((length = read(0, buffer, sizeof buffer)) > 0)
+        for (ssize_t done = 0, put; done < length; done += put)
+            if ((put = write(1, buffer + done, length - done)) < 0)
+                return 1;
+    return 0;
+}
+
+/* measures COLUMNS: waits until its terminal is so wide, and says how large it is. */
+static int measure(int columns) {
+    struct winsize size = {0};
+    while (ioctl(0, TIOCGWINSZ, &size) == 0 && size.ws_col != columns)
+        usleep(10000);
+    printf("%d by %d\n", size.ws_col, size.ws_row);
+    return size.ws_col != columns;
+}
+
 /* shows FILE: its content; writes FILE TEXT: puts that there. */
 static int show(const char *path) {
     char buffer[4096];
@@ -144,12 +165,16 @@ int main(int count, char **words) {
         return serve(atoi(first), count > 3 ? words[3] : "hello from a container\n");
     if (!strcmp(what, "echoes"))
         return echo(count - 2, words + 2);
+    if (!strcmp(what, "cats"))
+        return cat();
+    if (!strcmp(what, "measures"))
+        return measure(atoi(first));
     if (!strcmp(what, "shows"))
         return show(first);
     if (!strcmp(what, "writes"))
         return put(first, count > 3 ? words[3] : "");
     if (!strcmp(what, "who"))
         return who();
-    fprintf(stderr, "usage: guest exits|prints|sleeps|ignores-stop|dies|allocates|spins|counts|serves|echoes|shows|writes|who\n");
+    fprintf(stderr, "usage: guest exits|prints|sleeps|ignores-stop|dies|allocates|spins|counts|serves|echoes|cats|measures|shows|writes|who\n");
     return 2;
 }

@@ -32,6 +32,28 @@ impl Image {
         Ok(Self::of_layer(files.into_inner()?, &json!({"Entrypoint": [format!("/{name}")]})))
     }
 
+    /// An image of busybox, with a link for each of its commands and directories to work in.
+    pub fn of_busybox(program: &Path) -> io::Result<Self> {
+        let listed = std::process::Command::new(program).arg("--list").output()?;
+        let mut files = tar::Builder::new(Vec::new());
+        for directory in ["bin", "etc", "tmp", "root"] {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(tar::EntryType::Directory);
+            header.set_size(0);
+            header.set_mode(0o777);
+            files.append_data(&mut header, directory, io::empty())?;
+        }
+        append(&mut files, "bin/busybox", &std::fs::read(program)?)?;
+        for command in String::from_utf8_lossy(&listed.stdout).lines().filter(|&command| command != "busybox") {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            header.set_mode(0o777);
+            files.append_link(&mut header, format!("bin/{command}"), "busybox")?;
+        }
+        Ok(Self::of_layer(files.into_inner()?, &json!({"Cmd": ["sh"], "Env": ["PATH=/bin"]})))
+    }
+
     /// An image of this archive, with these settings: `Entrypoint`, `Env`, `User`.
     pub fn of_layer(layer: Vec<u8>, settings: &Value) -> Self {
         let config = json!({

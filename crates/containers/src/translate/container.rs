@@ -10,17 +10,19 @@ use crate::cri;
 use crate::names::{self, Names};
 
 /// The time over which a CPU limit is kept, in microseconds, as the kubelet's.
-const CPU_PERIOD: u64 = 100_000;
+pub(crate) const CPU_PERIOD: u64 = 100_000;
 /// The least the kernel takes.
 const LEAST_CPU_QUOTA: u64 = 1_000;
 const LEAST_CPU_SHARES: u64 = 2;
 const MOST_CPU_SHARES: u64 = 262_144;
 
-/// The container and the directory its log file lies in. `image` is its name or id at containerd.
+/// The container and the directory its log file lies in. `image` is its name or id at containerd, `target` the container whose processes
+/// it sees.
 pub(crate) fn container(
     config: &ContainerConfig,
     sandbox: &SandboxConfig,
     image: &str,
+    target: Option<String>,
     names: &Names,
 ) -> Result<(cri::ContainerConfig, String)> {
     let (directory, file) = log_place(&config.log)?;
@@ -40,15 +42,28 @@ pub(crate) fn container(
         labels,
         annotations: annotations.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
         log_path: file,
+        stdin: config.interactive.stdin,
+        stdin_once: config.interactive.stdin_once,
+        tty: config.interactive.tty,
         linux: Some(cri::LinuxContainerConfig {
             resources: Some(resources(&config.resources)),
             security_context: Some(cri::LinuxContainerSecurityContext {
-                namespace_options: Some(namespaces(&sandbox.shared, host(sandbox)?.is_some())),
+                namespace_options: Some(seen(target, namespaces(&sandbox.shared, host(sandbox)?.is_some()))),
                 ..security(&config.security)?
             }),
         }),
     };
     Ok((translated, directory))
+}
+
+/// Who sees all processes of the pod, or of the node, sees those of one container.
+fn seen(target: Option<String>, namespaces: cri::NamespaceOption) -> cri::NamespaceOption {
+    match target {
+        Some(target_id) if namespaces.pid() == cri::NamespaceMode::Container => {
+            cri::NamespaceOption { pid: cri::NamespaceMode::Target.into(), target_id, ..namespaces }
+        }
+        _ => namespaces,
+    }
 }
 
 /// CRI wants a directory and a path below it.
@@ -68,17 +83,25 @@ fn mount(mount: &sampan_runtime::Mount) -> Result<cri::Mount> {
     Ok(cri::Mount { container_path: text(&mount.target)?, host_path: text(&mount.source)?, readonly: mount.read_only })
 }
 
-/// As `MilliCPUToShares` and `MilliCPUToQuota` (pkg/kubelet/cm/helpers_linux.go).
+/// As `MilliCPUToShares` (pkg/kubelet/cm/helpers_linux.go).
+pub(crate) fn cpu_shares(millis: u64) -> u64 {
+    (millis.saturating_mul(1024) / 1000).clamp(LEAST_CPU_SHARES, MOST_CPU_SHARES)
+}
+
+/// As `MilliCPUToQuota` there: microseconds of each period.
+pub(crate) fn cpu_quota(millis: u64) -> u64 {
+    (millis.saturating_mul(CPU_PERIOD) / 1000).max(LEAST_CPU_QUOTA)
+}
+
 pub(super) fn resources(resources: &Resources) -> cri::LinuxContainerResources {
     let Resources { cpu_limit_millis, cpu_request_millis, memory_limit_bytes, oom_score_adj } = *resources;
-    let shares = cpu_request_millis.unwrap_or(0).saturating_mul(1024) / 1000;
-    let quota = cpu_limit_millis.map(|millis| (millis.saturating_mul(CPU_PERIOD) / 1000).max(LEAST_CPU_QUOTA));
+    let (shares, quota) = (cpu_shares(cpu_request_millis.unwrap_or(0)), cpu_limit_millis.map(cpu_quota));
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     cri::LinuxContainerResources {
         cpu_period: number(CPU_PERIOD),
         // Zero says nothing, and then there is no limit.
         cpu_quota: quota.map_or(0, number),
-        cpu_shares: number(shares.clamp(LEAST_CPU_SHARES, MOST_CPU_SHARES)),
+        cpu_shares: number(shares),
         memory_limit_in_bytes: memory_limit_bytes.map_or(0, number),
         oom_score_adj,
     }

@@ -10,7 +10,15 @@ use crate::cri;
 use crate::names::{self, Names};
 
 /// The whole configuration, which travels with the sandbox as an annotation: a later agent finds it there.
-pub(crate) fn sandbox(config: &SandboxConfig, names: &Names) -> Result<cri::PodSandboxConfig> {
+/// `cgroup` is the pod's control group; empty leaves it to containerd.
+pub(crate) fn sandbox(config: &SandboxConfig, cgroup: String, names: &Names) -> Result<cri::PodSandboxConfig> {
+    if config.shared.own_users {
+        // To run it with the node's users would be less than was asked for.
+        return Err(Error::Invalid(format!(
+            "this node gives no container users of its own; take hostUsers: false out of pod {}/{}",
+            config.pod_namespace, config.pod_name
+        )));
+    }
     let on_host = host(config)?.is_some();
     let (uid, attempt) = (&config.pod_uid, attempt(config));
     let mut labels = names.sandbox(&config.id);
@@ -37,7 +45,7 @@ pub(crate) fn sandbox(config: &SandboxConfig, names: &Names) -> Result<cri::PodS
         labels,
         annotations,
         linux: Some(cri::LinuxPodSandboxConfig {
-            cgroup_parent: String::new(),
+            cgroup_parent: cgroup,
             security_context: Some(security_context),
             sysctls: config.sysctls.clone(),
         }),

@@ -27,6 +27,7 @@ pub(crate) fn status(found: &cri::ContainerStatus) -> ContainerStatus {
         image: found.annotations.get(names::IMAGE).cloned().unwrap_or_default(),
         state: state(found),
         log_path: log.map_or_else(|| found.log_path.clone().into(), |log| log.path),
+        known_as: found.id.clone(),
     }
 }
 

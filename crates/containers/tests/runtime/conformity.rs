@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use sampan_containers::testing::Image;
 use sampan_containers::{Config, CriRuntime};
 use sampan_runtime::Runtime;
-use sampan_runtime::conformance::{Guest, Guests, Subject};
+use sampan_runtime::conformance::{Commands, Guest, Guests, Subject};
 use serde_json::json;
 
 use crate::registry::Registry;
@@ -64,6 +64,13 @@ impl Guests for ContainerGuests {
     }
     fn foreign(&self) -> Option<Guest> {
         None
+    }
+    fn commands(&self) -> Option<Commands> {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        Some(Commands { cat: words(&["/guest", "cats"]), fails: words(&["/guest", "exits", "9"]), fails_with: 9 })
+    }
+    fn reads(&self) -> Option<Guest> {
+        Some(self.guest(&["cats"]))
     }
     fn absent(&self) -> Guest {
         Guest::of(&format!("{}/absent:1", self.registry.host()))

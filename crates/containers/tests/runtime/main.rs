@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
+mod cgroups;
 mod conformity;
 mod images;
 mod logs;
 mod registry;
 mod restart;
 mod setting;
+mod streams;

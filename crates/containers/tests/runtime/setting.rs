@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use futures::StreamExt as _;
 use sampan_containers::testing::{Containerd, Image};
-use sampan_containers::{Config, CriRuntime};
+use sampan_containers::{CgroupConfig, Config, CriRuntime};
 use sampan_runtime::conformance::Guest;
 use sampan_runtime::{
-    ContainerConfig, DnsConfig, Isolation, LogConfig, Resources, Runtime as _, SandboxConfig, Security,
+    ContainerConfig, ContainerState, DnsConfig, Exit, Isolation, LogConfig, Resources, Runtime as _, SandboxConfig,
+    Security,
 };
 use tempfile::TempDir;
 
@@ -35,7 +38,13 @@ impl Setting {
         static NODES: AtomicU32 = AtomicU32::new(1);
         let number = NODES.fetch_add(1, Ordering::Relaxed);
         let owner = format!("node-{}-{number}", std::process::id());
-        let config = Config { socket: containerd.socket(), owner, mirrors: Vec::new() };
+        let config = Config {
+            socket: containerd.socket(),
+            owner,
+            mirrors: Vec::new(),
+            cgroups: CgroupConfig { mount: "/sys/fs/cgroup".into(), root: containerd.cgroup_root(), pids: Some(64) },
+            archives: None,
+        };
         Self {
             runtime: CriRuntime::new(config.clone()),
             registry: Arc::new(Registry::start().await),
@@ -89,6 +98,21 @@ impl Setting {
         self.runtime.start(id).await.unwrap();
     }
 
+    /// How the container ends, once it has.
+    pub(crate) async fn exit(&self, id: &str) -> Exit {
+        let mut events = self.runtime.events();
+        let ended = async {
+            loop {
+                let found = self.runtime.container(id).await.unwrap().unwrap();
+                if let ContainerState::Exited { exit, .. } = found.state {
+                    return exit;
+                }
+                events.next().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap()
+    }
+
     pub(crate) fn sandbox(&self, id: &str) -> SandboxConfig {
         SandboxConfig {
             id: id.to_owned(),
@@ -104,6 +128,7 @@ impl Setting {
             shared: Default::default(),
             sysctls: Default::default(),
             host_ports: Vec::new(),
+            resources: Default::default(),
         }
     }
 }
@@ -115,7 +140,7 @@ pub(crate) fn guest(registry: &Registry, words: &[&str]) -> Guest {
 }
 
 /// The image all guests are started from.
-fn guest_image() -> &'static Image {
+pub(crate) fn guest_image() -> &'static Image {
     static IMAGE: OnceLock<Image> = OnceLock::new();
     IMAGE.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 //! The agent against the fake runtime and a small apiserver, under virtual time.
 
 mod claims;
+mod ephemeral;
 mod failing;
 mod life;
 mod outage;

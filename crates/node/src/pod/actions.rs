@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::plan::{Action, Stop};
 use super::start::{self, Order, StartError, Started};
-use super::state::{ImageState, Step, Why};
+use super::state::{ImageState, Run, Step, Why};
 use super::worker::Worker;
 use super::{ending, events, facts, hooks, jobs};
 use crate::images::{Found, ImageError};
@@ -129,7 +129,8 @@ impl Worker {
         if known.backoff_until().is_some() && !matches!(known.image, ImageState::Failed(_)) {
             return events::restart_back_off(&self.context, &self.pod, name);
         }
-        let image = facts::container(&self.pod, name).and_then(|container| container.image.clone()).unwrap_or_default();
+        let image =
+            facts::definition(&self.pod, name).and_then(|container| container.image.clone()).unwrap_or_default();
         events::image_back_off(&self.context, &self.pod, name, &image);
     }
 
@@ -144,10 +145,26 @@ impl Worker {
         let attempt = container.next_run();
         container.begin_start(now);
         self.state.sandboxes.insert(image.runtime);
-        let (context, pod) = (self.context.clone(), self.pod.clone());
-        let order =
-            Order { context, pod, container: name.clone(), attempt, image, network, isolation, sandbox_attempt };
+        let (context, pod, target) = (self.context.clone(), self.pod.clone(), self.target_of(&name));
+        let order = Order {
+            context,
+            pod,
+            container: name.clone(),
+            attempt,
+            image,
+            network,
+            isolation,
+            sandbox_attempt,
+            target,
+        };
         self.jobs.spawn(async move { Done::Started { container: name, result: Box::new(start::start(order).await) } });
+    }
+
+    /// The run whose processes an ephemeral container is to see.
+    fn target_of(&self, name: &str) -> Option<Run> {
+        let ephemeral = facts::ephemeral_containers(&self.pod).find(|container| container.name == name)?;
+        let target = ephemeral.target_container_name.as_deref()?;
+        self.state.containers.get(target).filter(|known| known.is_running())?.current.clone()
     }
 
     fn stop(&mut self, stop: Stop, now: Timestamp) {

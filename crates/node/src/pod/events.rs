@@ -88,6 +88,11 @@ pub(crate) fn failed_sandbox(context: &Context, pod: &Pod, why: &str) {
     context.event(pod, None, Warning, "FailedCreatePodSandBox", format!("Failed to create pod sandbox: {why}"));
 }
 
+pub(crate) fn not_joined(context: &Context, pod: &Pod, why: &str) {
+    tracing::warn!(pod = super::facts::full_name(pod), why, "a pod reaches no Services and is reached by no Wasm pods");
+    context.event(pod, None, Warning, "FailedJoinPodNetwork", format!("The pod reaches no Services: {why}"));
+}
+
 pub(crate) fn sandbox_changed(context: &Context, pod: &Pod) {
     context.event(pod, None, Normal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
 }

@@ -1,9 +1,10 @@
 //! Small questions about a pod's specification.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sampan_api::k8s::api::core::v1::{Container, Pod, PodSpec};
+use sampan_api::k8s::api::core::v1::{Container, EphemeralContainer, Pod, PodSpec};
 use sampan_api::k8s::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::state::{PodState, later};
@@ -70,6 +71,46 @@ pub(crate) fn all_containers(pod: &Pod) -> impl DoubleEndedIterator<Item = &Cont
 
 pub(crate) fn container<'a>(pod: &'a Pod, name: &str) -> Option<&'a Container> {
     all_containers(pod).find(|container| container.name == name)
+}
+
+/// Containers that somebody added to the running pod, to look into it.
+pub(crate) fn ephemeral_containers(pod: &Pod) -> impl DoubleEndedIterator<Item = &EphemeralContainer> {
+    spec(pod).into_iter().flat_map(|spec| spec.ephemeral_containers.iter().flatten())
+}
+
+/// Names of all the pod's containers, in the order they may start in.
+pub(crate) fn names(pod: &Pod) -> impl Iterator<Item = &str> {
+    let ephemeral = ephemeral_containers(pod).map(|container| container.name.as_str());
+    all_containers(pod).map(|container| container.name.as_str()).chain(ephemeral)
+}
+
+/// What is written of a container, also of an ephemeral one: that has neither ports, probes, hooks nor resources.
+pub(crate) fn definition<'a>(pod: &'a Pod, name: &str) -> Option<Cow<'a, Container>> {
+    let ephemeral = || ephemeral_containers(pod).find(|container| container.name == name).map(as_container);
+    container(pod, name).map(Cow::Borrowed).or_else(|| ephemeral().map(Cow::Owned))
+}
+
+fn as_container(container: &EphemeralContainer) -> Container {
+    let own = container.clone();
+    Container {
+        name: own.name,
+        image: own.image,
+        image_pull_policy: own.image_pull_policy,
+        command: own.command,
+        args: own.args,
+        working_dir: own.working_dir,
+        env: own.env,
+        env_from: own.env_from,
+        volume_mounts: own.volume_mounts,
+        volume_devices: own.volume_devices,
+        security_context: own.security_context,
+        stdin: own.stdin,
+        stdin_once: own.stdin_once,
+        tty: own.tty,
+        termination_message_path: own.termination_message_path,
+        termination_message_policy: own.termination_message_policy,
+        ..Container::default()
+    }
 }
 
 /// The pod's names and one of its containers: what is kept as long as that runs.

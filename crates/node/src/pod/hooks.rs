@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use sampan_api::k8s::api::core::v1::{LifecycleHandler, Pod};
-use sampan_runtime::{ExecOutput, Streams};
 
 use super::facts;
 use crate::context::Context;
@@ -45,12 +44,10 @@ async fn exec(command: Vec<String>, place: &Place<'_>) -> Result<(), String> {
     let runtime = &place.context.runtimes[place.runtime];
     let exec =
         runtime.exec().ok_or_else(|| format!("runtime {} runs no commands inside containers", runtime.handler()))?;
-    let (sender, mut output) = tokio::sync::mpsc::channel::<ExecOutput>(16);
-    let run = exec.run(place.id, command, Streams::listening(sender));
-    let discard = async { while output.recv().await.is_some() {} };
-    match tokio::join!(run, discard).0 {
-        Ok(0) => Ok(()),
-        Ok(code) => Err(format!("the command ended with exit code {code}")),
+    match exec.run_within(place.id, command, Duration::MAX).await {
+        Ok(Some(ran)) if ran.code == 0 => Ok(()),
+        Ok(Some(ran)) => Err(format!("the command ended with exit code {}", ran.code)),
+        Ok(None) => Err("the command did not end".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }

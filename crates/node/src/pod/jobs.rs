@@ -59,11 +59,35 @@ impl Attach {
             Ok(class) => class,
             Err(why) => return (None, Err(why)),
         };
-        let position = class.0.or(*taken_by).unwrap_or(0);
-        let made_there = context.runtimes.get(position).is_some_and(|runtime| runtime.makes_networks());
+        let makes_networks =
+            |position: usize| context.runtimes.get(position).is_some_and(|runtime| runtime.makes_networks());
+        let mut position = class.0.or(*taken_by).unwrap_or(0);
+        if class.0.is_none() && !makes_networks(position) {
+            position = self.other_maker().await.unwrap_or(position);
+        }
+        let made_there = makes_networks(position);
         let opened = (made_there && !facts::host_network(pod)).then_some(position);
         let network = self.network(opened, class.1).await.map_err(|error| error.to_string());
         (opened, network.map(|network| Place { network, class }))
+    }
+
+    /// A runtime that makes networks and is to run another of the pod's images: its network is the pod's then, in which the others can
+    /// live too. What cannot be found out now is taken to be of the first image's kind.
+    async fn other_maker(&self) -> Option<usize> {
+        let Self { context, pod, .. } = self;
+        if context.runtimes.len() < 2 || facts::host_network(pod) || facts::all_containers(pod).count() < 2 {
+            return None;
+        }
+        for container in facts::all_containers(pod) {
+            let image = container.image.as_deref().unwrap_or_default();
+            let request = request(context, pod, Some(container), image.to_owned(), None).await;
+            let runtime = context.images.runtime(&request).await;
+            let maker = runtime.filter(|position| context.runtimes[*position].makes_networks());
+            if maker.is_some() {
+                return maker;
+            }
+        }
+        None
     }
 
     async fn network(&self, maker: Option<usize>, isolation: Isolation) -> sampan_runtime::Result<NetworkAttachment> {
@@ -71,7 +95,11 @@ impl Attach {
         match maker {
             Some(maker) => {
                 let config = sandbox::config(context, pod, None, isolation, *attempt);
-                context.runtimes[maker].open_sandbox(config).await
+                let made = context.runtimes[maker].open_sandbox(config).await?;
+                if let Err(error) = context.network.join(&made).await {
+                    events::not_joined(context, pod, &error.to_string());
+                }
+                Ok(made)
             }
             None if facts::host_network(pod) => Ok(NetworkAttachment::Host { ip: context.address }),
             None => context.network.attach(&pod_ref(pod)).await,
@@ -102,19 +130,9 @@ pub(super) async fn mount(
 }
 
 pub(super) async fn find(context: &Context, pod: &Pod, name: &str, chosen: Option<usize>) -> Result<Found, ImageError> {
-    let container = facts::container(pod, name);
-    let image = container.and_then(|container| container.image.clone()).unwrap_or_default();
-    let secrets = facts::spec(pod).and_then(|spec| spec.image_pull_secrets.as_ref()).into_iter().flatten();
-    let names: Vec<String> = secrets.map(|secret| secret.name.clone()).collect();
-    let secrets = match names.is_empty() {
-        true => Vec::new(),
-        false => {
-            // Without its secrets the pull says better than we could that it is not allowed.
-            let objects = context.references.objects(pod).await.unwrap_or_default();
-            names.iter().filter_map(|name| objects.secrets.get(name).cloned()).collect()
-        }
-    };
-    let request = Request { policy: policy(container, &image), image, secrets, chosen };
+    let container = facts::definition(pod, name);
+    let image = container.as_deref().and_then(|container| container.image.clone()).unwrap_or_default();
+    let request = request(context, pod, container.as_deref(), image, chosen).await;
     let begin = tokio::time::Instant::now();
     let found = context.images.find(&request, || events::pulling(context, pod, name, &request.image)).await;
     match &found {
@@ -125,6 +143,27 @@ pub(super) async fn find(context: &Context, pod: &Pod, name: &str, chosen: Optio
         Err(error) => events::not_pulled(context, pod, name, &request.image, error),
     }
     found
+}
+
+/// How a container's image is asked for.
+async fn request(
+    context: &Context,
+    pod: &Pod,
+    container: Option<&Container>,
+    image: String,
+    chosen: Option<usize>,
+) -> Request {
+    let secrets = facts::spec(pod).and_then(|spec| spec.image_pull_secrets.as_ref()).into_iter().flatten();
+    let names: Vec<String> = secrets.map(|secret| secret.name.clone()).collect();
+    let secrets = match names.is_empty() {
+        true => Vec::new(),
+        false => {
+            // Without its secrets the pull says better than we could that it is not allowed.
+            let objects = context.references.objects(pod).await.unwrap_or_default();
+            names.iter().filter_map(|name| objects.secrets.get(name).cloned()).collect()
+        }
+    };
+    Request { policy: policy(container, &image), image, secrets, chosen }
 }
 
 /// The apiserver sets it; a static pod may come without.

@@ -6,7 +6,7 @@ mod out;
 mod tests;
 
 use jiff::Timestamp;
-use sampan_api::k8s::api::core::v1::{Container, Pod};
+use sampan_api::k8s::api::core::v1::Pod;
 
 use super::facts;
 use super::state::{Due, ImageState, PodState, Step, Why};
@@ -129,13 +129,13 @@ fn waits_for_class(pod: &Pod, state: &PodState) -> bool {
 }
 
 /// Brings a container that should run a step closer to it. Answers whether a start is under way, which later containers wait for.
-fn run(pod: &Pod, container: &Container, state: &PodState, now: Timestamp, plan: &mut Plan) -> bool {
-    let known = state.containers.get(&container.name);
+fn run(pod: &Pod, name: &str, state: &PodState, now: Timestamp, plan: &mut Plan) -> bool {
+    let known = state.containers.get(name);
     if known.is_some_and(|known| known.starting || known.stopping.is_some()) {
         return known.is_some_and(|known| known.starting);
     }
     if let Some(known) = known {
-        plan.when(known.back_off_due(now), Action::BackOff(container.name.clone()));
+        plan.when(known.back_off_due(now), Action::BackOff(name.to_owned()));
     }
     if let Some(until) = known.and_then(|known| waits_until(known, now)) {
         plan.wake_at(until);
@@ -143,13 +143,13 @@ fn run(pod: &Pod, container: &Container, state: &PodState, now: Timestamp, plan:
     }
     match known.map_or(&ImageState::Unknown, |known| &known.image) {
         ImageState::Unknown if waits_for_class(pod, state) => {}
-        ImageState::Unknown => plan.act(Action::Pull(container.name.clone())),
+        ImageState::Unknown => plan.act(Action::Pull(name.to_owned())),
         ImageState::Pulling { .. } => {}
-        ImageState::Failed(failure) if failure.retry_at <= now => plan.act(Action::Pull(container.name.clone())),
+        ImageState::Failed(failure) if failure.retry_at <= now => plan.act(Action::Pull(name.to_owned())),
         ImageState::Failed(failure) => plan.wake_at(failure.retry_at),
         ImageState::Ready(_) if state.volumes != Step::Done || state.network != Step::Done => {}
         ImageState::Ready(_) => {
-            plan.act(Action::Start(container.name.clone()));
+            plan.act(Action::Start(name.to_owned()));
             return true;
         }
     }

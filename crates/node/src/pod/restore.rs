@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use sampan_api::k8s::api::core::v1::{Container, ContainerStatus as ApiStatus, Pod};
-use sampan_runtime::ContainerState as RuntimeState;
+use sampan_runtime::{ContainerState as RuntimeState, ContainerStatus};
 
 use super::facts;
 use super::start::time;
@@ -36,8 +36,9 @@ fn attempt(adopted: &Adopted) -> u32 {
 /// Restart counts go on where they were.
 fn from_status(pod: &Pod, state: &mut PodState) {
     let Some(status) = &pod.status else { return };
-    for known in status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten()) {
-        if facts::container(pod, &known.name).is_none() {
+    let lists = [&status.init_container_statuses, &status.container_statuses, &status.ephemeral_container_statuses];
+    for known in lists.into_iter().flatten().flatten() {
+        if facts::names(pod).all(|name| name != known.name) {
             continue;
         }
         let began = known.container_id.as_deref().is_some_and(|id| !id.is_empty());
@@ -66,8 +67,11 @@ fn ended(known: &ApiStatus) -> Option<Run> {
     };
     let id = terminated.container_id.or_else(|| known.container_id.clone()).unwrap_or_default();
     let id = id.rsplit_once("://").map(|(_, id)| id.to_owned()).unwrap_or(id);
-    let attempt = id.rsplit_once('_').and_then(|(_, attempt)| attempt.parse().ok()).unwrap_or(0);
-    Some(Run { runtime: 0, id, attempt, image_id: known.image_id.clone(), phase: RunPhase::Exited(exit) })
+    // Beside a run that goes on, what ended is the one before.
+    let before = u32::from(known.state.as_ref().is_some_and(|state| state.running.is_some()));
+    let attempt = u32::try_from(known.restart_count).unwrap_or(0).saturating_sub(before);
+    let image_id = known.image_id.clone();
+    Some(Run { runtime: 0, id: id.clone(), shown: id, attempt, image_id, phase: RunPhase::Exited(exit) })
 }
 
 fn from_runtimes(pod: &Pod, adopted: Adopted, state: &mut PodState) {
@@ -80,7 +84,7 @@ fn from_runtimes(pod: &Pod, adopted: Adopted, state: &mut PodState) {
     let mut containers = adopted.containers;
     containers.sort_by_key(|(_, container)| container.attempt);
     for (runtime, status) in containers {
-        let Some(container) = facts::container(pod, &status.name) else { continue };
+        let Some(container) = facts::definition(pod, &status.name) else { continue };
         let target = state.container(&status.name);
         let phase = phase(&status.state);
         if phase == RunPhase::Created {
@@ -89,9 +93,15 @@ fn from_runtimes(pod: &Pod, adopted: Adopted, state: &mut PodState) {
             continue;
         }
         let image_id = crate::images::image_id(container.image.as_deref().unwrap_or_default(), &status.image);
+        let shown = shown(&status);
         target.retire();
-        target.current = Some(Run { runtime, id: status.id, attempt: status.attempt, image_id, phase });
+        target.current = Some(Run { runtime, id: status.id, shown, attempt: status.attempt, image_id, phase });
     }
+}
+
+/// What the runtime's own tools call a container.
+pub(crate) fn shown(status: &ContainerStatus) -> String {
+    if status.known_as.is_empty() { status.id.clone() } else { status.known_as.clone() }
 }
 
 /// Where in its life a run is, as its runtime tells.

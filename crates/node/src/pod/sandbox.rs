@@ -3,7 +3,7 @@
 use sampan_api::k8s::api::core::v1::{Container, Pod};
 use sampan_runtime::{HostPort, Isolation, NetworkAttachment, SandboxConfig, Shared};
 
-use super::{dns, facts, security};
+use super::{dns, facts, resources, security};
 use crate::context::Context;
 use crate::runtimes;
 
@@ -29,6 +29,7 @@ pub(crate) fn config(
         shared: shared(pod),
         sysctls: sysctls(pod),
         host_ports: host_ports(pod),
+        resources: resources::resources(pod),
     }
 }
 
@@ -47,6 +48,7 @@ fn shared(pod: &Pod) -> Shared {
         host_ipc: is(spec.and_then(|spec| spec.host_ipc)),
         processes: is(spec.and_then(|spec| spec.share_process_namespace)),
         privileged: facts::all_containers(pod).any(security::is_privileged),
+        own_users: spec.and_then(|spec| spec.host_users) == Some(false),
     }
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn security(pod: &Pod, container: &Container, profiles: &Path) -> Sec
         add_capabilities: add.unwrap_or_default(),
         drop_capabilities: drop.unwrap_or_default(),
         seccomp: seccomp(seccomp_profile.or(of_pod.seccomp_profile), profiles),
+        sees: None,
     }
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sampan_api::k8s::api::core::v1::{Container, Pod};
 use sampan_runtime::{
     ContainerConfig, ContainerPort, Error, Interactive, Isolation, LogConfig, Mount, NetworkAttachment, Resources,
-    SandboxConfig,
+    SandboxConfig, Security,
 };
 
 use super::state::{ReadyImage, Run, RunPhase};
@@ -28,6 +28,8 @@ pub(crate) struct Order {
     pub(crate) network: NetworkAttachment,
     pub(crate) isolation: Isolation,
     pub(crate) sandbox_attempt: u32,
+    /// The run whose processes it is to see, when that one runs.
+    pub(crate) target: Option<Run>,
 }
 
 /// A run that came about.
@@ -68,8 +70,9 @@ pub(crate) async fn start(order: Order) -> Result<Started, StartError> {
 impl Order {
     async fn start(&self) -> Result<Started, StartError> {
         let Self { context, pod, container, .. } = self;
-        let spec = facts::container(pod, container)
+        let spec = facts::definition(pod, container)
             .ok_or_else(|| StartError::new("CreateContainerConfigError", "no such container"))?;
+        let spec = &*spec;
         let config = self.config(spec).await?;
         let runtime = &context.runtimes[self.image.runtime];
         let sandbox = runtime.open_sandbox(self.sandbox()).await;
@@ -96,12 +99,12 @@ impl Order {
         let running = matches!(phase, RunPhase::Running { .. });
         let offers =
             if running { probe::offers(&self.context, self.image.runtime, id).await } else { Offers::default() };
-        let reference = facts::container(&self.pod, &self.container).and_then(|container| container.image.as_deref());
+        let spec = facts::definition(&self.pod, &self.container);
+        let reference = spec.as_ref().and_then(|spec| spec.image.as_deref());
         let image_id = images::image_id(reference.unwrap_or_default(), &self.image.image.digest);
-        Ok(Started {
-            run: Run { runtime: self.image.runtime, id: id.to_owned(), attempt: self.attempt, image_id, phase },
-            offers,
-        })
+        let (id, attempt) = (id.to_owned(), self.attempt);
+        let shown = super::restore::shown(&status);
+        Ok(Started { run: Run { runtime: self.image.runtime, id, shown, attempt, image_id, phase }, offers })
     }
 
     /// Waits for the hook; one that fails ends the container, which then counts as a run that crashed.
@@ -124,7 +127,10 @@ impl Order {
         let made_there = context.runtimes[self.image.runtime].makes_networks()
             && matches!(self.network, NetworkAttachment::Namespace { .. });
         let network = (!made_there).then(|| self.network.clone());
-        sandbox::config(context, pod, network, self.isolation, self.sandbox_attempt)
+        // In a pod's own network namespace there is no room for others.
+        let isolation =
+            if matches!(network, Some(NetworkAttachment::Namespace { .. })) { Isolation::Pod } else { self.isolation };
+        sandbox::config(context, pod, network, isolation, self.sandbox_attempt)
     }
 
     async fn config(&self, spec: &Container) -> Result<ContainerConfig, StartError> {
@@ -151,7 +157,7 @@ impl Order {
             mounts,
             ports: ports(spec),
             resources: self.resources(spec),
-            security: security::security(pod, spec, &context.directories.seccomp()),
+            security: Security { sees: self.sees()?, ..security::security(pod, spec, &context.directories.seccomp()) },
             log,
             interactive: Interactive {
                 stdin: spec.stdin.unwrap_or(false),
@@ -159,6 +165,22 @@ impl Order {
                 tty: spec.tty.unwrap_or(false),
             },
         })
+    }
+
+    /// The container whose processes an ephemeral one is to see; another runtime's has none to see.
+    fn sees(&self) -> Result<Option<String>, StartError> {
+        let Self { pod, container, image, target, .. } = self;
+        let wanted = facts::ephemeral_containers(pod).find(|ephemeral| ephemeral.name == *container);
+        let Some(wanted) = wanted.and_then(|ephemeral| ephemeral.target_container_name.as_deref()) else {
+            return Ok(None);
+        };
+        match target {
+            Some(run) if run.runtime == image.runtime => Ok(Some(run.id.clone())),
+            Some(_) => Ok(None),
+            None => {
+                Err(StartError::new("CreateContainerConfigError", format!("unable to find target container {wanted}")))
+            }
+        }
     }
 
     fn resources(&self, spec: &Container) -> Resources {

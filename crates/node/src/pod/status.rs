@@ -34,6 +34,7 @@ pub fn status(pod: &Pod, state: &PodState, last: Option<&PodStatus>, node: &Node
         conditions: Some(conditions::conditions(pod, state, phase, last, now)),
         init_container_statuses: containers::init(pod, state, node),
         container_statuses: Some(containers::main(pod, state, node)),
+        ephemeral_container_statuses: containers::ephemeral(pod, state, node),
         host_ip: Some(node.address.to_string()),
         host_ips: Some(vec![HostIP { ip: node.address.to_string() }]),
         pod_ip: address.map(|address| address.to_string()),

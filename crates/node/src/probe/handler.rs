@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sampan_api::k8s::api::core::v1::{Container, ExecAction, Probe, TCPSocketAction};
 use sampan_api::k8s::apimachinery::pkg::util::intstr::IntOrString;
-use sampan_runtime::{ExecOutput, ProbeKind, Streams};
+use sampan_runtime::ProbeKind;
 use tokio::net::TcpStream;
 
 use super::{Kind, Target, http};
@@ -112,22 +112,11 @@ async fn exec(target: &Target, action: &ExecAction, timeout: Duration) -> Answer
             "runtime {handler} runs no commands inside containers; use httpGet, tcpSocket or a sampan:pod/probe export"
         ));
     };
-    let (sender, mut output) = tokio::sync::mpsc::channel(16);
     let command = action.command.clone().unwrap_or_default();
-    let run = exec.run(&target.id, command, Streams::listening(sender));
-    let read = async {
-        let mut text = String::new();
-        while let Some(ExecOutput::Stdout(piece) | ExecOutput::Stderr(piece)) = output.recv().await {
-            if text.len() < 10 * 1024 {
-                text.push_str(&String::from_utf8_lossy(&piece));
-            }
-        }
-        text
-    };
-    match tokio::time::timeout(timeout, async { tokio::join!(run, read) }).await {
-        Ok((Ok(0), _)) => Answer::Success,
-        Ok((Ok(_), text)) => Answer::Failure(text),
-        Ok((Err(error), _)) => Answer::Error(error.to_string()),
-        Err(_) => Answer::Failure(format!("command timed out after {}s", timeout.as_secs())),
+    match exec.run_within(&target.id, command, timeout).await {
+        Ok(Some(ran)) if ran.code == 0 => Answer::Success,
+        Ok(Some(ran)) => Answer::Failure(String::from_utf8_lossy(&ran.output).into_owned()),
+        Ok(None) => Answer::Failure(format!("command timed out after {}s", timeout.as_secs())),
+        Err(error) => Answer::Error(error.to_string()),
     }
 }

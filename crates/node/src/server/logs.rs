@@ -87,7 +87,7 @@ fn open(
     let not_found = |message: String| (StatusCode::NOT_FOUND, message);
     let views = server.workers.follow(namespace, name).ok_or_else(|| not_found(format!("pod \"{name}\" not found")))?;
     let view = views.borrow().clone();
-    if facts::container(&view.pod, container).is_none() {
+    if facts::names(&view.pod).all(|name| name != container) {
         return Err(not_found(format!("container \"{container}\" not found in pod \"{name}\"")));
     }
     let attempt = attempt(&view, container, wanted.previous).map_err(bad)?;
@@ -128,8 +128,10 @@ fn last_ended(view: &View, container: &str) -> Option<u32> {
     let statuses =
         view.status.container_statuses.iter().flatten().chain(view.status.init_container_statuses.iter().flatten());
     let status = statuses.into_iter().find(|status| status.name == container)?;
-    let id = status.last_state.as_ref()?.terminated.as_ref()?.container_id.as_deref()?;
-    id.rsplit_once('_')?.1.parse().ok()
+    status.last_state.as_ref()?.terminated.as_ref()?;
+    let newest = u32::try_from(status.restart_count).ok()?;
+    let waits = status.state.as_ref().is_some_and(|state| state.waiting.is_some());
+    if waits { Some(newest) } else { newest.checked_sub(1) }
 }
 
 /// Becomes true once that run has ended.

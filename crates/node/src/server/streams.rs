@@ -7,7 +7,6 @@
 mod channels;
 mod forward;
 mod remote;
-mod spdy;
 mod spdy_channels;
 mod tunnel;
 mod upgrade;
@@ -21,7 +20,7 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use futures::FutureExt as _;
-use sampan_runtime::{Connection, Error, Runtime};
+use sampan_runtime::{Connection, Error, Runtime, spdy};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 

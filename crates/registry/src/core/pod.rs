@@ -12,6 +12,7 @@ use crate::validation;
 use crate::verbs::update::keep_metadata;
 
 mod change;
+mod ephemeral;
 mod qos;
 mod rows;
 
@@ -27,6 +28,7 @@ impl Strategy for PodStrategy {
             &[
                 Subresource::declared("attach", "PodAttachOptions", &["create", "get"]),
                 Subresource::posted("binding", ("", "v1", "Binding")),
+                Subresource::of_parent("ephemeralcontainers"),
                 Subresource::posted("eviction", ("policy", "v1", "Eviction")),
                 Subresource::declared("exec", "PodExecOptions", &["create", "get"]),
                 Subresource::declared("log", "Pod", &["get"]),
@@ -46,6 +48,10 @@ impl Strategy for PodStrategy {
         }
     }
 
+    fn subresource_members(&self, subresource: &str) -> &'static [&'static str] {
+        if subresource == "ephemeralcontainers" { &["spec"] } else { &["status"] }
+    }
+
     fn reset_fields(&self, subresource: &str) -> Vec<&'static [&'static str]> {
         match subresource {
             "status" => vec![&["spec"], &["metadata", "deletionTimestamp"], &["metadata", "ownerReferences"]],
@@ -53,7 +59,10 @@ impl Strategy for PodStrategy {
         }
     }
 
-    fn prepare_status_update(&self, _: &str, object: &mut Value, old: &Value) {
+    fn prepare_status_update(&self, subresource: &str, object: &mut Value, old: &Value) {
+        if subresource == "ephemeralcontainers" {
+            return ephemeral::prepare(object, old);
+        }
         keep_metadata(object, old, "ownerReferences");
         if object::str_at(object, "/status/qosClass").is_none() {
             let class = object::str_at(old, "/status/qosClass").map_or_else(|| qos::class(old), str::to_owned);
@@ -69,7 +78,10 @@ impl Strategy for PodStrategy {
         change::validate(object, old)
     }
 
-    fn validate_status_update(&self, _: &str, object: &Value, _: &Value) -> ErrorList {
+    fn validate_status_update(&self, subresource: &str, object: &Value, old: &Value) -> ErrorList {
+        if subresource == "ephemeralcontainers" {
+            return ephemeral::validate(object, old);
+        }
         change::validate_status(object)
     }
 

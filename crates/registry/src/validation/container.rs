@@ -10,7 +10,10 @@ use serde_json::Value;
 use super::{invalid_all, one_of, port_name, probe, quantity};
 
 mod environment;
+mod ephemeral;
 mod mounts;
+
+pub(crate) use ephemeral::validate_ephemeral;
 
 /// Containers, init containers and ephemeral containers of a pod spec. `volumes` are the names that may be mounted.
 pub(crate) fn validate_all(errors: &mut ErrorList, spec: &Value, volumes: &BTreeSet<&str>, path: &Path) {

@@ -11,6 +11,10 @@ pub(crate) fn validate(pod: &Value) -> ErrorList {
     let mut errors = ErrorList::new();
     validate_spec(&mut errors, pod.get("spec").unwrap_or(&Value::Null), &Path::new("spec"));
     super::volume::validate_claim_names(&mut errors, pod);
+    if !object::list_at(pod, "/spec/ephemeralContainers").is_empty() {
+        let path = Path::new("spec").child("ephemeralContainers");
+        errors.push(field::forbidden(&path, "cannot be set on create"));
+    }
     errors
 }
 

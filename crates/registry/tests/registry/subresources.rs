@@ -145,3 +145,35 @@ async fn approval_of_a_signing_request_takes_conditions_of_any_type_and_nothing_
     assert_eq!(looked["status"]["conditions"][0]["type"], "Looked");
     assert!(looked["status"].get("certificate").is_none(), "{looked}");
 }
+
+#[tokio::test]
+async fn ephemeral_containers_are_added_and_nothing_else() {
+    let cluster = Cluster::new().await;
+    let pod = cluster.pod("p", "n1").await;
+    let place = cluster.at("pods", "default", "p");
+    let debug = place.clone().subresource("ephemeralcontainers");
+    let container = |name: &str, more: serde_json::Value| {
+        let mut container = json!({"name": name, "image": "tools"});
+        container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        container
+    };
+    let of =
+        |containers: Vec<serde_json::Value>| json!({"spec": {"ephemeralContainers": containers, "nodeName": "n2"}});
+    let target = pod["spec"]["containers"][0]["name"].clone();
+    let one = container("one", json!({"targetContainerName": target}));
+    let added = cluster.merge(&debug, of(vec![one.clone()])).await.unwrap();
+    assert_eq!((added["spec"]["nodeName"].as_str(), added["metadata"]["generation"].as_i64()), (Some("n1"), Some(2)));
+    assert_eq!(added["spec"]["ephemeralContainers"][0]["terminationMessagePath"], "/dev/termination-log");
+    let refused = async |containers| refusal(cluster.merge(&debug, of(containers)).await);
+    expect![[r#"422 Invalid: Pod "p" is invalid: spec.ephemeralContainers: Forbidden: existing ephemeral containers "one" may not be removed
+"#]]
+    .assert_eq(&refused(vec![]).await);
+    let changed = container("one", json!({"stdin": true}));
+    expect![[r#"422 Invalid: Pod "p" is invalid: spec.ephemeralContainers: Forbidden: existing ephemeral containers "one" may not be changed
+"#]]
+    .assert_eq(&refused(vec![changed]).await);
+    let wrong = container("two", json!({"targetContainerName": "nobody", "ports": [{"containerPort": 80}]}));
+    expect![[r#""#]].assert_eq(&refused(vec![one, wrong]).await);
+    let whole = json!({"spec": {"ephemeralContainers": [container("three", json!({}))]}});
+    assert!(refusal(cluster.merge(&place, whole).await).contains("pod updates may not change fields other than"));
+}

@@ -41,6 +41,7 @@ impl Subject {
             shared: Default::default(),
             sysctls: Default::default(),
             host_ports: Vec::new(),
+            resources: Default::default(),
         }
     }
 

@@ -50,6 +50,7 @@ impl Container {
             image: self.config.image.clone(),
             state: self.state.clone(),
             log_path: self.config.log.path.clone(),
+            known_as: String::new(),
         }
     }
 }

@@ -86,19 +86,22 @@ impl Fleet {
     }
 
     /// The process for a pod, started if need be.
-    pub(super) async fn process_for(&self, key: &str) -> Result<Arc<Link>> {
+    pub(super) async fn process_for(&self, key: &str, namespace: Option<&Path>) -> Result<Arc<Link>> {
         let starting = self.starting.lock().entry(key.to_owned()).or_default().clone();
         let _only_one = starting.lock().await;
         if let Some(link) = self.link(key) {
             return Ok(link);
         }
-        self.start(key).await.map_err(|error| Error::Unavailable(format!("failed to start a sandbox process: {error}")))
+        self.start(key, namespace)
+            .await
+            .map_err(|error| Error::Unavailable(format!("failed to start a sandbox process: {error}")))
     }
 
-    async fn start(&self, key: &str) -> io::Result<Arc<Link>> {
+    async fn start(&self, key: &str, namespace: Option<&Path>) -> io::Result<Arc<Link>> {
         let directory = self.path(key);
         state::set_aside(&directory)?;
-        let mut child = process::start(&self.config.sandbox_command, &directory, self.config.limits.sandbox_idle)?;
+        let mut child =
+            process::start(&self.config.sandbox_command, &directory, self.config.limits.sandbox_idle, namespace)?;
         let pid = child.id().unwrap_or_default();
         let (sender, mut ended) = oneshot::channel();
         tokio::spawn(async move {

@@ -60,7 +60,7 @@ impl Container {
         let config = &create.config;
         let Parts { code, share, directory } = parts;
         let network = sandbox.network.as_ref().ok_or_else(|| Failure::Invalid("the pod has no network".to_owned()))?;
-        let pod = PodAddress::new(network).map_err(Failure::Invalid)?;
+        let pod = PodAddress::new(network);
         let preopens =
             super::mounts::prepare(&config.mounts, &directory).map_err(|message| invalid(&config.name, &message))?;
         let interactive = &config.interactive;
@@ -147,6 +147,7 @@ impl Container {
             image: self.create.digest.clone(),
             state: self.state.lock().clone(),
             log_path: config.log.path.clone(),
+            known_as: String::new(),
         }
     }
 

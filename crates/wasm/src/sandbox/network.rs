@@ -9,26 +9,26 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PodAddress {
     ip: IpAddr,
-    /// `hostNetwork`: addresses mean what they say.
+    /// Addresses mean what they say: on the node's network (`hostNetwork`), or because this process lives in the pod's own.
     host: bool,
+    /// The network is the pod's alone: its servers listen on all addresses there are.
+    own: bool,
 }
 
 impl PodAddress {
-    /// Fails for kinds of network that this runtime cannot enter.
-    pub(crate) fn new(network: &NetworkAttachment) -> Result<Self, String> {
+    /// A network namespace is entered by the process before it becomes this program (`process::start`).
+    pub(crate) fn new(network: &NetworkAttachment) -> Self {
         match network {
-            NetworkAttachment::Address { ip } => Ok(PodAddress { ip: *ip, host: false }),
-            NetworkAttachment::Host { ip } => Ok(PodAddress { ip: *ip, host: true }),
-            NetworkAttachment::Namespace { path, .. } => Err(format!(
-                "the wasm runtime cannot enter network namespace {}; give the pod an address or hostNetwork",
-                path.display()
-            )),
+            NetworkAttachment::Address { ip } => PodAddress { ip: *ip, host: false, own: false },
+            NetworkAttachment::Host { ip } => PodAddress { ip: *ip, host: true, own: false },
+            NetworkAttachment::Namespace { ip, .. } => PodAddress { ip: *ip, host: true, own: true },
         }
     }
 
-    /// The pod's own address.
-    pub(crate) fn ip(&self) -> IpAddr {
-        self.ip
+    /// Where a server of requests listens: containers of other runtimes in the pod ask for it on localhost.
+    pub(crate) fn serves_on(&self, port: u16) -> SocketAddr {
+        let all = if self.ip.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+        SocketAddr::new(if self.own { all } else { self.ip }, port)
     }
 
     /// What binding `address` means: all addresses of the pod are one, and so is its loopback.
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     fn pod(ip: &str) -> PodAddress {
-        PodAddress::new(&NetworkAttachment::Address { ip: ip.parse().unwrap() }).unwrap()
+        PodAddress::new(&NetworkAttachment::Address { ip: ip.parse().unwrap() })
     }
 
     fn at(address: &str) -> SocketAddr {
@@ -148,11 +148,22 @@ mod tests {
 
     #[test]
     fn host_network_changes_nothing() {
-        let pod = PodAddress::new(&NetworkAttachment::Host { ip: "192.0.2.7".parse().unwrap() }).unwrap();
+        let pod = PodAddress::new(&NetworkAttachment::Host { ip: "192.0.2.7".parse().unwrap() });
         assert_eq!(pod.bind(at("0.0.0.0:80")), at("0.0.0.0:80"));
         assert_eq!(pod.connect(at("127.0.0.1:80")), at("127.0.0.1:80"));
         assert_eq!(pod.datagram_source(at("192.0.2.1:53")), None);
         assert!(pod.allows(at("0.0.0.0:53"), SocketAddrUse::UdpBind));
         assert!(pod.allows(at("127.0.0.1:80"), SocketAddrUse::TcpConnect));
+    }
+
+    #[test]
+    fn in_a_network_of_the_pods_own_localhost_is_what_it_is() {
+        let network = NetworkAttachment::Namespace { ip: "10.0.0.7".parse().unwrap(), path: "/run/netns/a".into() };
+        let pod = PodAddress::new(&network);
+        assert_eq!(
+            (pod.bind(at("127.0.0.1:80")), pod.connect(at("127.0.0.1:80"))),
+            (at("127.0.0.1:80"), at("127.0.0.1:80"))
+        );
+        assert_eq!((pod.serves_on(80), self::pod("127.70.0.5").serves_on(80)), (at("0.0.0.0:80"), at("127.70.0.5:80")));
     }
 }

@@ -158,5 +158,5 @@ fn address(container: &Container, ports: &[ContainerPort]) -> SocketAddr {
         .iter()
         .find(|port| port.protocol.is_empty() || port.protocol == "TCP")
         .map_or(DEFAULT_PORT, |port| port.port);
-    SocketAddr::new(container.pod.ip(), port)
+    container.pod.serves_on(port)
 }

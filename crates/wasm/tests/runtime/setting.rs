@@ -77,6 +77,7 @@ impl Setting {
             shared: Default::default(),
             sysctls: Default::default(),
             host_ports: Vec::new(),
+            resources: Default::default(),
         };
         change(&mut config);
         self.runtime.open_sandbox(config).await.unwrap();

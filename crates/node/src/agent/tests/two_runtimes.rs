@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use sampan_runtime::Runtime;
 use sampan_runtime::fake::{Call, FakeImage, FakeRuntime, Program};
+use sampan_runtime::{Isolation, NetworkAttachment, Runtime};
 use serde_json::{Value, json};
 
 use crate::testing::{Bed, condition, container, one};
@@ -132,4 +132,30 @@ async fn a_failed_sandbox_is_told_and_tried_again() {
     let event = both.bed.until_event("server", "FailedCreatePodSandBox").await;
     assert_eq!(event["message"], "Failed to create pod sandbox: no CNI configuration");
     both.bed.until_ready("server").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_container_among_others_makes_the_network_of_the_pod() {
+    let mut both = Both::started().await;
+    let spec = json!({"containers": [{"name": "main", "image": "r.test/sleeps:1"}, {"name": "side", "image": IMAGE}]});
+    let uid = both.bed.create("mixed", spec);
+    let pod = both.bed.until_ready("mixed").await;
+    let statuses = &pod["status"]["containerStatuses"];
+    let ids = [0, 1].map(|at| statuses[at]["containerID"].as_str().unwrap_or_default().to_owned());
+    assert_eq!(ids, [format!("wasm://{uid}_main_0"), format!("containerd://{uid}_side_0")]);
+    assert_eq!(place(&pod).0, "10.9.0.1");
+    let wasm = both.bed.runtime.sandbox(&uid).expect("opened");
+    let Some(NetworkAttachment::Namespace { ip, .. }) = wasm.network else { panic!("{:?}", wasm.network) };
+    assert_eq!((ip.to_string().as_str(), wasm.isolation), ("10.9.0.1", Isolation::Pod));
+    assert!(both.bed.network.given.lock().is_empty(), "it has no other address");
+
+    both.bed.stop().await;
+    let starts = both.bed.runtime.calls(Call::Start) + both.containers.calls(Call::Start);
+    both.start().await;
+    both.bed.simple("other", IMAGE);
+    both.bed.until_ready("other").await;
+    assert_eq!(both.bed.runtime.calls(Call::Start) + both.containers.calls(Call::Start), starts + 1);
+    both.bed.api.delete("/api/v1/namespaces/default/pods/mixed", None);
+    both.bed.until_gone("mixed").await;
+    assert!(both.bed.runtime.sandbox(&uid).is_none() && both.containers.sandbox(&uid).is_none());
 }

@@ -9,6 +9,7 @@ use crate::pod::state::{ContainerState, PodState, Why, later};
 
 pub(super) fn plan(pod: &Pod, state: &PodState, now: Timestamp, plan: &mut Plan) {
     condemn(pod, state, now, plan);
+    look_into(pod, state, now, plan);
     match initialize(pod, state, now, plan) {
         Init::Waiting => {}
         Init::Failed => plan.act(Action::End(Why::Done)),
@@ -30,6 +31,16 @@ fn condemn(pod: &Pod, state: &PodState, now: Timestamp, plan: &mut Plan) {
     }
 }
 
+/// Starts ephemeral containers, whatever the others do; none is started twice.
+fn look_into(pod: &Pod, state: &PodState, now: Timestamp, plan: &mut Plan) {
+    for container in facts::ephemeral_containers(pod) {
+        let ran = state.containers.get(&container.name).is_some_and(|known| known.next_run() > 0);
+        if !ran {
+            run(pod, &container.name, state, now, plan);
+        }
+    }
+}
+
 enum Init {
     /// Something has to end or come up first.
     Waiting,
@@ -46,7 +57,7 @@ fn initialize(pod: &Pod, state: &PodState, now: Timestamp, plan: &mut Plan) -> I
         if facts::is_sidecar(container) {
             if !is_up(known) {
                 if !known.is_some_and(ContainerState::is_running) {
-                    run(pod, container, state, now, plan);
+                    run(pod, &container.name, state, now, plan);
                 }
                 if !initialized {
                     return Init::Waiting;
@@ -62,7 +73,7 @@ fn initialize(pod: &Pod, state: &PodState, now: Timestamp, plan: &mut Plan) -> I
             Some(_) if facts::restart_policy(pod) == RestartPolicy::Never => return Init::Failed,
             _ if known.is_some_and(ContainerState::is_running) => return Init::Waiting,
             _ => {
-                run(pod, container, state, now, plan);
+                run(pod, &container.name, state, now, plan);
                 return Init::Waiting;
             }
         }
@@ -90,7 +101,7 @@ fn work(pod: &Pod, state: &PodState, now: Timestamp, plan: &mut Plan) {
         unfinished = true;
         // One after the other, as postStart hooks may count on it; images are pulled meanwhile.
         if !starting {
-            starting = run(pod, container, state, now, plan);
+            starting = run(pod, &container.name, state, now, plan);
         } else if known.is_none_or(|known| known.image == crate::pod::state::ImageState::Unknown && !known.starting) {
             plan.act(Action::Pull(container.name.clone()));
         }

@@ -1,7 +1,7 @@
 //! The way out: containers first, sidecars after them in reverse order, then the sandbox, then the object.
 
 use jiff::Timestamp;
-use sampan_api::k8s::api::core::v1::{Container, Pod};
+use sampan_api::k8s::api::core::v1::Pod;
 
 use super::{Action, Plan, Stop};
 use crate::pod::facts;
@@ -26,14 +26,12 @@ pub(super) fn ending(pod: &Pod, state: &PodState, now: Timestamp, plan: &mut Pla
 
 /// Answers whether something still runs.
 fn stop_containers(pod: &Pod, state: &PodState, ending: &Ending, plan: &mut Plan) -> bool {
-    let (sidecars, others): (Vec<&Container>, Vec<&Container>) =
-        facts::all_containers(pod).partition(|container| facts::is_sidecar(container));
-    let alive = |container: &&&Container| {
-        state.containers.get(&container.name).is_some_and(|known| known.is_running() || known.starting)
-    };
+    let is_sidecar = |name: &str| facts::container(pod, name).is_some_and(facts::is_sidecar);
+    let (sidecars, others): (Vec<&str>, Vec<&str>) = facts::names(pod).partition(|name| is_sidecar(name));
+    let alive = |name: &&&str| state.containers.get(**name).is_some_and(|known| known.is_running() || known.starting);
     let living: Vec<_> = others.iter().filter(alive).collect();
     if !living.is_empty() {
-        living.iter().for_each(|container| stop(container, state, ending, plan));
+        living.iter().for_each(|name| stop(name, state, ending, plan));
         return true;
     }
     let last = sidecars.iter().rev().find(alive);
@@ -43,10 +41,10 @@ fn stop_containers(pod: &Pod, state: &PodState, ending: &Ending, plan: &mut Plan
     last.is_some()
 }
 
-fn stop(container: &Container, state: &PodState, ending: &Ending, plan: &mut Plan) {
-    let Some(known) = state.containers.get(&container.name) else { return };
+fn stop(name: &str, state: &PodState, ending: &Ending, plan: &mut Plan) {
+    let Some(known) = state.containers.get(name) else { return };
     let in_time = known.stopping.is_some_and(|deadline| deadline <= ending.deadline);
     if known.is_running() && !in_time {
-        plan.act(Action::Stop(Stop { container: container.name.clone(), deadline: ending.deadline, probe: None }));
+        plan.act(Action::Stop(Stop { container: name.to_owned(), deadline: ending.deadline, probe: None }));
     }
 }

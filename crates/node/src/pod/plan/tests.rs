@@ -49,7 +49,7 @@ fn image() -> ImageState {
 }
 
 fn in_phase(phase: RunPhase) -> ContainerState {
-    let run = Run { runtime: 0, id: "id".into(), attempt: 0, image_id: String::new(), phase };
+    let run = Run { runtime: 0, id: "id".into(), shown: "id".into(), attempt: 0, image_id: String::new(), phase };
     let health = Health { started: true, ready: true, condemned: None };
     ContainerState { image: image(), current: Some(run), health, ..ContainerState::default() }
 }
@@ -311,4 +311,42 @@ fn a_lost_sandbox_resets_the_pod_once_nothing_is_under_way() {
     );
     state.container("main").starting = true;
     check(&simple("Always"), &state, 10, expect![[""]]);
+}
+
+fn looked_into(policy: &str) -> Pod {
+    pod(json!({
+        "restartPolicy": policy, "containers": [{"name": "main", "image": "a:1"}],
+        "ephemeralContainers": [{"name": "debug", "image": "tools:1"}],
+    }))
+}
+
+#[test]
+fn an_ephemeral_container_is_started_whatever_the_others_do_and_only_once() {
+    let ready = ContainerState { image: image(), ..ContainerState::default() };
+    let start = expect![[r#"
+        Start("debug")
+    "#]];
+    check(&looked_into("Always"), &with(&[("main", running()), ("debug", ready.clone())]), 0, start);
+    let pull = expect![[r#"
+        Pull("debug")
+    "#]];
+    check(&looked_into("Always"), &with(&[("main", running())]), 0, pull);
+    check(&looked_into("Always"), &with(&[("main", running()), ("debug", running())]), 0, expect![[""]]);
+    check(&looked_into("Always"), &with(&[("main", running()), ("debug", exited(1))]), 20, expect![[""]]);
+    let taken_back = ContainerState { next_attempt: 1, ..ContainerState::default() };
+    check(&looked_into("Always"), &with(&[("main", running()), ("debug", taken_back)]), 20, expect![[""]]);
+}
+
+#[test]
+fn an_ephemeral_container_keeps_no_pod_alive_and_ends_with_it() {
+    let end = expect![[r#"
+        End(Done)
+    "#]];
+    check(&looked_into("Never"), &with(&[("main", exited(0)), ("debug", running())]), 20, end);
+    let mut state = with(&[("main", exited(0)), ("debug", running())]);
+    state.ending = Some(Ending { why: Why::Done, deadline: at(50) });
+    let stop = expect![[r#"
+        Stop debug in 30s None
+    "#]];
+    check(&looked_into("Never"), &state, 20, stop);
 }

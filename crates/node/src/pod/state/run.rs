@@ -11,6 +11,8 @@ pub struct Run {
     pub runtime: usize,
     /// Its id there.
     pub id: String,
+    /// The id that its runtime's own tools know: `containerID` without the scheme.
+    pub shown: String,
     /// How often the container was started before.
     pub attempt: u32,
     /// `name@sha256:…`

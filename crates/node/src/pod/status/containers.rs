@@ -19,6 +19,15 @@ pub(super) fn main(pod: &Pod, state: &PodState, node: &NodeFacts) -> Vec<Contain
     facts::containers(pod).map(|container| one(pod, container, state, node)).collect()
 }
 
+/// Ephemeral containers have no probes, and none is ever ready.
+pub(super) fn ephemeral(pod: &Pod, state: &PodState, node: &NodeFacts) -> Option<Vec<ContainerStatus>> {
+    let definitions = facts::ephemeral_containers(pod).filter_map(|own| facts::definition(pod, &own.name));
+    let statuses: Vec<_> = definitions
+        .map(|container| ContainerStatus { ready: false, started: None, ..one(pod, &container, state, node) })
+        .collect();
+    (!statuses.is_empty()).then_some(statuses)
+}
+
 /// Whether a container counts as ready; an init container does once it succeeded.
 pub(super) fn is_ready(container: &Container, state: &PodState) -> bool {
     let Some(known) = state.containers.get(&container.name) else { return false };
@@ -59,7 +68,7 @@ fn restarts(known: &ContainerState) -> u32 {
 }
 
 fn container_id(run: &Run, node: &NodeFacts) -> String {
-    format!("{}://{}", node.handlers.get(run.runtime).copied().unwrap_or_default(), run.id)
+    format!("{}://{}", node.handlers.get(run.runtime).copied().unwrap_or_default(), run.shown)
 }
 
 fn now(run: &Run, node: &NodeFacts) -> ApiState {

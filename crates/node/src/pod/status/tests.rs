@@ -26,7 +26,8 @@ fn node() -> NodeFacts {
 }
 
 fn container(attempt: u32, phase: RunPhase) -> ContainerState {
-    let run = Run { runtime: 0, id: format!("u_main_{attempt}"), attempt, image_id: "a@sha256:1".into(), phase };
+    let id = format!("u_main_{attempt}");
+    let run = Run { runtime: 0, shown: id.clone(), id, attempt, image_id: "a@sha256:1".into(), phase };
     ContainerState {
         current: Some(run),
         health: Health { started: true, ready: true, condemned: None },

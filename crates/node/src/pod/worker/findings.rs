@@ -59,7 +59,7 @@ impl Worker {
         let directories = &self.context.directories;
         let message = directories.termination_message(uid, name, attempt);
         let log = directories.log(namespace, pod_name, uid, name, attempt);
-        let words = restore::last_words(facts::container(&self.pod, name), &exit, &message, &log);
+        let words = restore::last_words(facts::definition(&self.pod, name).as_deref(), &exit, &message, &log);
         self.probes.remove(name);
         let container = self.state.container(name);
         container.health = Health::default();

@@ -9,11 +9,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use sampan_runtime::Connection;
+use sampan_runtime::spdy::Stream;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-
-use super::spdy::Stream;
 
 /// Connects to a port of the pod.
 pub(super) type Dial = Arc<dyn Fn(u16) -> BoxFuture<'static, Result<Box<dyn Connection>, String>> + Send + Sync>;

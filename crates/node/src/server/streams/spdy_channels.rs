@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sampan_runtime::ExecOutput;
+use sampan_runtime::spdy::{Stream, Writer};
 use tokio::sync::mpsc;
 
 use super::remote::{self, Sizes, Wanted, Work};
-use super::spdy::{Stream, Writer};
 
 /// How long a client may take to open its streams, as upstream's `DefaultStreamCreationTimeout`.
 const OPENING: Duration = Duration::from_secs(30);

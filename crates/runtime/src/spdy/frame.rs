@@ -1,4 +1,4 @@
-//! Frames of SPDY/3.1: those that are read, and those that a server of streams writes.
+//! Frames of SPDY/3.1: those that are read, and those that are written.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,7 +11,7 @@ use super::headers::{self, Headers};
 /// Longest frame that is read; kubectl's own are 32 KiB.
 const MOST_READ: usize = 1 << 20;
 /// Longest piece of data that is written in one frame.
-pub(in crate::server::streams) const MOST_DATA: usize = 32 << 10;
+pub(super) const MOST_DATA: usize = 32 << 10;
 
 const VERSION: u16 = 3;
 const OPEN: u16 = 1;
@@ -66,7 +66,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Self { from, headers: Headers::new() }
     }
 
-    /// The next frame; `None` when the client closed the connection between two.
+    /// The next frame; `None` when the other side closed the connection between two.
     pub(super) async fn next(&mut self) -> io::Result<Option<Frame>> {
         let word = match self.from.read_u32().await {
             Ok(word) => word,
@@ -125,6 +125,11 @@ fn control(kind: u16, payload: &[&[u8]]) -> Vec<u8> {
     let length = u32::try_from(length).expect("frames of ours are short");
     let head = [(0x8000 | VERSION).to_be_bytes(), kind.to_be_bytes()].concat();
     [&head, &length.to_be_bytes()[..], &payload.concat()].concat()
+}
+
+/// SYN_STREAM. The first stream of a connection begins the compression of all headers.
+pub(super) fn open(stream: u32, headers: &[(&str, &str)]) -> Vec<u8> {
+    control(OPEN, &[&stream.to_be_bytes(), &[0; 6], &headers::block(stream == 1, headers)])
 }
 
 /// SYN_REPLY without headers. The first one on a connection begins the compression of all.

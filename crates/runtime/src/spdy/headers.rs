@@ -1,8 +1,8 @@
 //! Header blocks of SPDY/3: pairs of length-prefixed strings, deflated with a dictionary that both sides know.
 //!
 //! Every block continues the compression of the one before. zlib's preset dictionary is not needed for that: to an inflater it is the same
-//! whether the dictionary was given to it or came as the first, stored block. What is written is stored, not compressed: a server of
-//! streams writes empty headers.
+//! whether the dictionary was given to it or came as the first, stored block. What is written is stored, not compressed: headers
+//! are few and short.
 
 use std::collections::BTreeMap;
 use std::io;
