@@ -17,6 +17,7 @@ use crate::flow_control::{Configuration, FlowControl, Limits};
 use crate::metrics::Metrics;
 use crate::node_client::NodeClient;
 use crate::service::Service;
+use crate::usage::Collected;
 use crate::version::Version;
 
 /// What a server is given.
@@ -60,6 +61,8 @@ pub struct ApiServer {
     flow_objects: [Arc<Resource>; 2],
     pub(crate) metrics: Metrics,
     pub(crate) published: Published,
+    /// What nodes said they use, for `metrics.k8s.io`.
+    pub(crate) usage: Collected,
     pub(crate) audit: Option<Arc<Audit>>,
 }
 
@@ -93,6 +96,7 @@ impl ApiServer {
             flow_control: FlowControl::new(&limits),
             flow_objects,
             metrics: Metrics::default(),
+            usage: Collected::default(),
             registry,
             authenticator,
             authorizer,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sampan_registry::{Resource, Subresource};
 
 use crate::reviews::{self, Review};
+use crate::usage;
 
 /// One resource of a group and version.
 #[derive(Clone)]
@@ -113,6 +114,10 @@ pub(crate) fn groups(resources: &[Arc<Resource>]) -> Vec<Group> {
     for review in reviews::all() {
         add(&mut groups, review.group, "v1", answered(review));
     }
+    for kind in usage::KINDS {
+        let (group, version) = usage::GROUP;
+        add(&mut groups, group, version, used(kind));
+    }
     let rank = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
     groups.sort_by_key(|group| (rank(group.name), group.name));
     for version in groups.iter_mut().flat_map(|group| &mut group.versions) {
@@ -163,6 +168,21 @@ pub(crate) fn kind_of(resource: &Resource, subresource: &Subresource) -> (&'stat
         ("", "", kind)
     } else {
         (group, version, kind)
+    }
+}
+
+fn used(kind: &'static usage::Kind) -> Served {
+    Served {
+        plural: kind.plural,
+        singular: "",
+        kind: kind.kind,
+        namespaced: kind.namespaced,
+        verbs: usage::VERBS,
+        short_names: &[],
+        categories: &[],
+        subresources: Vec::new(),
+        type_name: kind.type_name,
+        custom: None,
     }
 }
 

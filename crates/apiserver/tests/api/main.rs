@@ -28,5 +28,6 @@ mod overload;
 mod patches;
 mod speed;
 mod tls;
+mod usage;
 mod watch;
 mod webhooks;
