@@ -8,7 +8,6 @@ mod client;
 mod cluster;
 mod disk;
 mod frozen;
-pub mod guests;
 mod process;
 mod programs;
 mod registry;
@@ -24,6 +23,7 @@ pub use process::Process;
 pub use programs::{Output, curl, run, sampan, target_directory};
 pub use registry::DockerRegistry;
 pub use requests::Requests;
+pub use sampan_guests as guests;
 pub use sampan_store::testing::free_port;
 pub use split::Split;
 
