@@ -3,6 +3,7 @@
 mod failing;
 mod life;
 mod outage;
+mod pressure;
 mod probing;
 mod scale;
 mod two_runtimes;
