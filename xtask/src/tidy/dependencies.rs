@@ -11,6 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sampan-api", &["sampan-meta"]),
     ("sampan-cel", &["sampan-meta"]),
     ("sampan-runtime", &[]),
+    ("sampan-guests", &[]),
     ("sampan-oci", &[]),
     ("sampan-registry", &["sampan-store", "sampan-api", "sampan-cel", "sampan-meta"]),
     ("sampan-access", &["sampan-api", "sampan-cel", "sampan-meta"]),

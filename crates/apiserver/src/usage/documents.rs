@@ -45,7 +45,7 @@ fn head(object: &Value, used: &Used, now: Timestamp) -> Value {
 
 fn usage(used: &Used) -> Value {
     let cpu = format!("{}n", used.nanocores);
-    let cpu = Quantity::canonicalize(&cpu).map_or(cpu.clone(), std::borrow::Cow::into_owned);
+    let cpu = Quantity::canonicalize(&cpu).map_or_else(|_| cpu.clone(), std::borrow::Cow::into_owned);
     let memory = i64::try_from(used.memory_bytes).unwrap_or(i64::MAX);
     json!({ "cpu": cpu, "memory": Quantity::from_value(memory, Format::BinarySi).to_string() })
 }
