@@ -20,6 +20,7 @@ pub fn component_name(type_name: &str) -> String {
     match type_name.split('.').next() {
         Some("apis" | "version") => format!("io.k8s.apimachinery.pkg.{type_name}"),
         Some("apiextensions") => format!("io.k8s.apiextensions-apiserver.pkg.apis.{type_name}"),
+        Some("metrics") => format!("io.k8s.metrics.pkg.apis.{type_name}"),
         Some("apiregistration") => format!("io.k8s.kube-aggregator.pkg.apis.{type_name}"),
         _ => format!("io.k8s.api.{type_name}"),
     }

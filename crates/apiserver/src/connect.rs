@@ -56,7 +56,7 @@ async fn named(call: &Call, resource: &Resource, name: &str) -> Result<Value, St
 }
 
 /// Where a node's own API is: its InternalIP and the port it reports.
-fn node_target(call: &Call, name: &str) -> Result<Target, Status> {
+pub(crate) fn node_target(call: &Call, name: &str) -> Result<Target, Status> {
     let nodes = GroupResource::new("", "nodes");
     let node: Arc<Value> = call.server.registry.get_by_name(&nodes, "", name)?;
     let addresses = object::list_at(&node, "/status/addresses");

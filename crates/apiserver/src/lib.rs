@@ -9,7 +9,7 @@
 //! | `decode`, `encode`, `gzip`, `pretty` | bytes to values and objects to bytes: JSON, YAML, protobuf, tables, metadata |
 //! | `flow_control` | who may go on at once, who waits, who is refused |
 //! | `verbs` | get, list, watch, create, update, patch, delete over the registry |
-//! | `reviews`, `connect` | what is answered without being stored: access reviews, tokens, logs, streams, proxies |
+//! | `reviews`, `connect`, `usage` | what is answered without being stored: access reviews, tokens, logs, streams, proxies, `metrics.k8s.io` |
 //! | `discovery`, `openapi`, `health`, `metrics` | what the server says about itself |
 //! | [`audit`](Audit) | who did what and what came of it, as lines of `audit.k8s.io/v1` |
 //! | `aggregation` | APIServices: what extension servers serve, and requests for it passed on |
@@ -55,6 +55,7 @@ mod server;
 mod service;
 mod service_endpoints;
 mod trace;
+mod usage;
 mod verbs;
 mod version;
 mod webhook_client;

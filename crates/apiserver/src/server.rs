@@ -22,6 +22,7 @@ use crate::node_client::NodeClient;
 use crate::provider_keys::ProviderKeys;
 use crate::service::Service;
 use crate::trace::Tracer;
+use crate::usage::Collected;
 use crate::version::Version;
 
 /// What a server is given.
@@ -67,6 +68,8 @@ pub struct ApiServer {
     pub(crate) published: Published,
     pub(crate) aggregation: Aggregation,
     pub(crate) provider_keys: ProviderKeys,
+    /// What nodes said they use, for `metrics.k8s.io`.
+    pub(crate) usage: Collected,
     pub(crate) audit: Option<Arc<Audit>>,
     /// Checks that only some servers have.
     pub(crate) own_checks: RwLock<Vec<OwnCheck>>,
@@ -105,6 +108,7 @@ impl ApiServer {
             flow_control: FlowControl::new(&limits),
             flow_objects,
             metrics: Metrics::default(),
+            usage: Collected::default(),
             registry,
             authenticator,
             authorizer,

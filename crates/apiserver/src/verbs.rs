@@ -19,7 +19,9 @@ use crate::decode::{self, RequestBody};
 use crate::encode::{self, Include, TableOptions};
 use crate::negotiate::Form;
 use crate::pipeline::Call;
-use crate::{component_statuses, connect, reply, reviews};
+use crate::{component_statuses, connect, reply, reviews, usage};
+
+pub(crate) use options::list as list_options;
 
 /// Answers a request for a resource.
 pub(crate) async fn resource(call: &mut Call, body: RequestBody) -> Result<Response<Body>, Status> {
@@ -28,9 +30,11 @@ pub(crate) async fn resource(call: &mut Call, body: RequestBody) -> Result<Respo
         return Err(Status::path_not_found());
     }
     let Some(resource) = call.server.registry.find(&attributes.group, &attributes.version, &attributes.resource) else {
-        return match reviews::find(&attributes.group, &attributes.version, &attributes.resource) {
-            Some(review) => reviews::answer(call, review, body).await,
-            None => Err(Status::path_not_found()),
+        let (group, version, plural) = (&*attributes.group, &*attributes.version, &*attributes.resource);
+        return match (reviews::find(group, version, plural), usage::find(group, version, plural)) {
+            (Some(review), _) => reviews::answer(call, review, body).await,
+            (None, Some(kind)) => usage::answer(call, kind).await,
+            (None, None) => Err(Status::path_not_found()),
         };
     };
     call.warnings.extend(resource.deprecation().map(str::to_owned));

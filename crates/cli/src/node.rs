@@ -4,6 +4,7 @@ mod authorize;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use sampan_access::Authority;
@@ -11,7 +12,7 @@ use sampan_access::pki::{self, Clients, LiveCertificate, Subject};
 use sampan_client::Client;
 use sampan_containers::{CgroupConfig, CriRuntime};
 use sampan_network::{LoopbackNetwork, Proxy, proxy};
-use sampan_node::{Agent, Api, Config, LogLimits};
+use sampan_node::{Agent, Api, Config, Eviction, EvictionFlags, LogLimits, Shutdown};
 use sampan_runtime::{Credentials, Runtime};
 use sampan_wasm::{Mirror, WasmRuntime};
 
@@ -92,6 +93,20 @@ impl Node {
     }
 }
 
+/// When pods have to go, from the flags.
+fn eviction(options: &arguments::Node, layout: &Layout) -> Result<Eviction> {
+    let arguments::Eviction { hard, soft, soft_grace_period, minimum_reclaim, transition_period, max_pod_grace_period } =
+        &options.eviction;
+    let flags = EvictionFlags { hard, soft, soft_grace: soft_grace_period, reclaim: minimum_reclaim };
+    Ok(Eviction {
+        thresholds: Eviction::thresholds(flags).map_err(anyhow::Error::msg).context("bad --eviction flags")?,
+        transition: Duration::from_secs(*transition_period),
+        most_grace: Duration::from_secs(*max_pod_grace_period),
+        images: layout.wasm(),
+        local_limits: true,
+    })
+}
+
 /// Starts every part of a node.
 pub(crate) async fn start(
     options: &arguments::Node,
@@ -145,6 +160,11 @@ pub(crate) async fn start(
         host_dns: host_dns(),
         plain_http_registries: options.plain_http_registry.clone(),
         logs: LogLimits::default(),
+        eviction: eviction(options, layout)?,
+        shutdown: Shutdown {
+            grace: Duration::from_secs(options.shutdown_grace_period),
+            critical: Duration::from_secs(options.shutdown_grace_period_critical_pods),
+        },
         system: system(),
     };
     let agent = Agent::new(config);

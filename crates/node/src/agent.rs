@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 use crate::pod::workers::Workers;
-use crate::{Config, local_volumes, registration, runtimes, server, static_pods};
+use crate::{Config, eviction, local_volumes, registration, runtimes, server, shutdown, static_pods};
 
 /// Why an agent could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -41,12 +41,15 @@ impl Agent {
         Self { config }
     }
 
-    /// Works until `stop` is cancelled. Containers go on running; the next agent takes them back.
+    /// Works until `stop` is cancelled. Containers go on running, and the next agent takes them back, unless [`Config::shutdown`] gives
+    /// them a time to end in.
     pub async fn run(self, stop: CancellationToken) -> Result<(), AgentError> {
         let Self { config } = self;
         let context = Arc::new(prepare(&config)?);
         *context.adopted.lock() = runtimes::adopt(&context.runtimes).await;
-        let workers = Workers::new(context.clone(), stop.clone());
+        // Everything works on while pods end because the node goes down.
+        let over = CancellationToken::new();
+        let workers = Workers::new(context.clone(), over.clone());
         let mut parts = JoinSet::new();
         parts.spawn(context.checkpoint.clone().run());
         for (position, runtime) in context.runtimes.iter().enumerate() {
@@ -58,10 +61,13 @@ impl Agent {
         parts.spawn(static_pods::run(config.static_pod_dir.clone(), context.clone(), workers.clone(), statics));
         parts.spawn(pods::follow(context.clone(), workers.clone(), mirrors));
         parts.spawn(registration::run(context.clone(), registration::Facts::new(&config)));
+        parts.spawn(eviction::run(config.eviction, context.clone(), workers.clone()));
         if let Some(api) = config.api {
-            parts.spawn(server::run(api, context.clone(), workers.clone(), stop.clone()));
+            parts.spawn(server::run(api, context.clone(), workers.clone(), over.clone()));
         }
         stop.cancelled().await;
+        shutdown::run(config.shutdown, &context, &workers).await;
+        over.cancel();
         workers.stopped().await;
         parts.shutdown().await;
         context.checkpoint.flush().await;

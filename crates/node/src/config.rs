@@ -9,7 +9,7 @@ use sampan_client::Client;
 use sampan_meta::{Clock, Entropy};
 use sampan_runtime::{PodNetwork, Runtime};
 
-use crate::NodeAuthorizer;
+use crate::{Eviction, NodeAuthorizer, Shutdown};
 
 /// Everything an agent needs. Nothing is read from flags, environment or the wall clock.
 pub struct Config {
@@ -47,6 +47,10 @@ pub struct Config {
     pub plain_http_registries: Vec<String>,
     /// How much of its output each container keeps.
     pub logs: LogLimits,
+    /// When pods have to go because the machine runs short.
+    pub eviction: Eviction,
+    /// What becomes of pods when the agent is told to stop.
+    pub shutdown: Shutdown,
     /// What the machine is, for `status.nodeInfo`.
     pub system: System,
 }

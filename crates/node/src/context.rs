@@ -1,6 +1,6 @@
 //! What all parts of one agent share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,15 +11,26 @@ use sampan_api::k8s::api::node::v1::RuntimeClass;
 use sampan_client::{Api, Client, EventType, Informer, Recorder};
 use sampan_meta::{Clock, Entropy, NamespacedName};
 use sampan_runtime::{DnsConfig, Isolation, PodNetwork, Runtime};
+use tokio::sync::watch;
 
 use crate::checkpoint::Checkpoint;
 use crate::directories::Directories;
+use crate::eviction::Pressure;
 use crate::images::Images;
+use crate::machine::Machine;
 use crate::pod::NodeFacts;
 use crate::references::References;
 use crate::status_writer::StatusWriter;
 use crate::tokens::TokenSource;
 use crate::{Capacity, Config, LogLimits, services};
+
+/// How the node itself is, beside its runtimes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Condition {
+    /// What it is short of.
+    pub(crate) pressures: BTreeSet<Pressure>,
+    pub(crate) shutting_down: bool,
+}
 
 pub(crate) struct Context {
     pub(crate) node_name: String,
@@ -46,6 +57,8 @@ pub(crate) struct Context {
     /// `None` where the machine has no inotify instance left: logs are read, but not followed.
     pub(crate) inotify: Option<crate::inotify::Directories>,
     pub(crate) node: NodeFacts,
+    pub(crate) machine: Machine,
+    pub(crate) condition: watch::Sender<Condition>,
     /// Sandboxes and containers found at the start, by the UID of their pod, until a worker takes them.
     pub(crate) adopted: Mutex<BTreeMap<String, crate::runtimes::Adopted>>,
 }
@@ -83,6 +96,8 @@ impl Context {
                 address: config.address,
                 handlers: config.runtimes.iter().map(|runtime| runtime.handler()).collect(),
             },
+            machine: Machine::new(),
+            condition: watch::Sender::default(),
             adopted: Mutex::default(),
             checkpoint,
             inotify,

@@ -6,7 +6,7 @@
 //! streams.
 //!
 //! # What it does not do
-//! It knows no concrete runtime and no concrete network, evicts nothing, and runs no ephemeral containers yet.
+//! It knows no concrete runtime and no concrete network, and runs no ephemeral containers yet.
 //!
 //! # Invariants
 //! - The agent acts on its own copy: pods and what they refer to lie below `data_dir`, so a node cut off from its server runs
@@ -23,10 +23,12 @@ mod config;
 mod context;
 mod directories;
 mod environment;
+mod eviction;
 mod images;
 mod inotify;
 mod local_volumes;
 mod log;
+mod machine;
 pub mod pod;
 mod probe;
 mod references;
@@ -34,9 +36,11 @@ mod registration;
 mod runtimes;
 mod server;
 mod services;
+mod shutdown;
 mod static_pods;
 mod status_writer;
 mod tokens;
+mod usage;
 mod volumes;
 
 #[cfg(test)]
@@ -44,4 +48,6 @@ mod testing;
 
 pub use agent::{Agent, AgentError};
 pub use config::{Api, Capacity, Config, LogLimits, System};
+pub use eviction::{Amount, Eviction, EvictionFlags, Signal, Threshold};
 pub use server::authorize::{AllowAll, Caller, NodeAuthorizer, subresource};
+pub use shutdown::Shutdown;

@@ -1,5 +1,6 @@
 //! Probing one running container: startup first, then liveness and readiness side by side, as pkg/kubelet/prober does.
 
+mod grpc;
 mod handler;
 pub(crate) mod http;
 mod series;

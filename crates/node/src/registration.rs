@@ -53,11 +53,13 @@ pub(crate) async fn run(context: Arc<Context>, facts: Facts) {
         .fields(&format!("metadata.name={}", context.node_name))
         .start(context.entropy.clone());
     let mut changes = own.subscribe();
+    let mut condition = context.condition.subscribe();
     let mut ticks = tokio::time::interval(HEARTBEAT);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! { biased;
             _ = ticks.tick() => {}
+            Ok(()) = condition.changed() => {}
             Some(change) = changes.next() => match report.notices(change.new.as_deref()) {
                 true => report.overwritten = true,
                 false => continue,

@@ -94,6 +94,8 @@ pub(crate) fn router(server: Server) -> Router {
         .route("/portForward/{namespace}/{pod}", get(streams::port_forward).post(streams::port_forward))
         .route("/stats/summary", get(figures::summary))
         .route("/metrics", get(figures::metrics))
+        .route("/metrics/resource", get(figures::resource))
+        .route("/metrics/cadvisor", get(figures::cadvisor))
         .layer(middleware::from_fn_with_state(server.clone(), admit))
         .with_state(server)
 }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use api::TestApi;
 
-use crate::{Agent, Capacity, Config, LogLimits, System};
+use crate::{Agent, Capacity, Config, Eviction, LogLimits, Shutdown, System};
 
 /// Wall time that passes as tokio's does.
 pub(crate) struct TokioClock(tokio::time::Instant);
@@ -103,6 +103,8 @@ impl Bed {
             host_dns: sampan_runtime::DnsConfig::default(),
             plain_http_registries: Vec::new(),
             logs: LogLimits::default(),
+            eviction: Eviction::default(),
+            shutdown: Shutdown::default(),
             system: System { operating_system: "linux".into(), architecture: "amd64".into(), ..System::default() },
         }
     }

@@ -2,9 +2,12 @@
 
 mod cli;
 mod clocks;
+mod config;
 mod filesystem;
 mod http;
 mod io;
+mod keyvalue;
+mod logging;
 mod preview1;
 mod random;
 mod sockets;
@@ -23,13 +26,16 @@ pub(crate) struct Package {
 }
 
 /// Every package offered to guests.
-pub(crate) fn all() -> [&'static Package; 7] {
+pub(crate) fn all() -> [&'static Package; 10] {
     [
         &cli::PACKAGE,
         &clocks::PACKAGE,
+        &config::PACKAGE,
         &filesystem::PACKAGE,
         &http::PACKAGE,
         &io::PACKAGE,
+        &keyvalue::PACKAGE,
+        &logging::PACKAGE,
         &random::PACKAGE,
         &sockets::PACKAGE,
     ]
@@ -59,6 +65,10 @@ pub(crate) fn offers(import: &str) -> bool {
     }
     all().iter().flat_map(|package| package.interfaces).any(|offered| {
         let (interface, version) = offered.split_once('@').expect("every offer in the tables has a version");
+        // Drafts are compatible with nothing but themselves.
+        if version.contains('-') {
+            return import == *offered;
+        }
         let minor = version.rsplit_once('.').map_or(version, |(minor, _)| minor);
         compatible(import, interface, minor)
     })
@@ -82,6 +92,14 @@ mod tests {
         assert!(!compatible("wasi:cli/run@0.20.0", "wasi:cli/run", "0.2"));
         assert!(!compatible("wasi:cli/run@0.3.0-rc-2025-09-16", "wasi:cli/run", "0.2"));
         assert!(!compatible("wasi:cli/run", "wasi:cli/run", "0.2"));
+    }
+
+    #[test]
+    fn a_draft_is_offered_in_its_own_version_only() {
+        assert!(offers("wasi:keyvalue/store@0.2.0-draft"));
+        assert!(!offers("wasi:keyvalue/store@0.2.0-draft2"));
+        assert!(!offers("wasi:keyvalue/store@0.2.0"));
+        assert!(!offers("wasi:config/store@0.2.0-rc.2"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! It is started by the agent with its listening socket as standard input, makes itself a session of its own, and lives on when the
 //! agent dies. It ends by itself when it has had no pod for a while.
 
+pub(crate) mod buckets;
 mod clock;
 mod code;
 mod command;
@@ -11,7 +12,7 @@ mod cpu;
 pub(crate) mod guest;
 mod input;
 mod listeners;
-mod log;
+pub(crate) mod log;
 mod memory;
 mod mounts;
 mod network;
@@ -23,6 +24,7 @@ mod pods;
 mod probe;
 mod server;
 mod service;
+mod services;
 pub(crate) mod state;
 mod streams;
 mod ticker;

@@ -85,7 +85,7 @@ fn waiting(cluster: &Cluster, pod: &str, reason: &str) {
 fn images_that_cannot_be_had_are_named_in_events() {
     let cluster = cluster();
     let registry = DockerRegistry::start();
-    let whole = guests::succeeds();
+    let whole = guests::returns(true);
     let (truncated, _) = registry.put_wasm("truncated", &whole[..whole.len() - 20]);
     let (lying, digest) = registry.put_wasm("lying", &guests::exits(1));
     registry.lie(&digest, &guests::exits(2));

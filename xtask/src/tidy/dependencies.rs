@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sampan-kms", &["sampan-store", "sampan-meta"]),
     ("sampan-runtime", &[]),
     ("sampan-otlp", &[]),
+    ("sampan-guests", &[]),
     ("sampan-oci", &[]),
     ("sampan-registry", &["sampan-store", "sampan-api", "sampan-cel", "sampan-meta"]),
     ("sampan-access", &["sampan-api", "sampan-cel", "sampan-meta"]),

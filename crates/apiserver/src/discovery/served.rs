@@ -6,6 +6,7 @@ use sampan_registry::{Resource, Subresource};
 
 use crate::aggregation;
 use crate::reviews::{self, Review};
+use crate::usage;
 
 /// One resource of a group and version.
 #[derive(Clone)]
@@ -89,6 +90,10 @@ pub(crate) fn groups(resources: &[Arc<Resource>]) -> Vec<Group> {
     for review in reviews::all() {
         add(&mut groups, review.group, "v1", answered(review));
     }
+    for kind in usage::KINDS {
+        let (group, version) = usage::GROUP;
+        add(&mut groups, group, version, used(kind));
+    }
     groups.sort_by_key(|group| (std::cmp::Reverse(aggregation::of_group(group.name)), group.name));
     for version in groups.iter_mut().flat_map(|group| &mut group.versions) {
         version.resources.sort_by_key(|served| served.plural);
@@ -138,6 +143,21 @@ pub(crate) fn kind_of(resource: &Resource, subresource: &Subresource) -> (&'stat
         ("", "", kind)
     } else {
         (group, version, kind)
+    }
+}
+
+fn used(kind: &'static usage::Kind) -> Served {
+    Served {
+        plural: kind.plural,
+        singular: "",
+        kind: kind.kind,
+        namespaced: kind.namespaced,
+        verbs: usage::VERBS,
+        short_names: &[],
+        categories: &[],
+        subresources: Vec::new(),
+        type_name: kind.type_name,
+        custom: None,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::pipeline::Call;
 use crate::query::Query;
 
 /// Parameters of list and deletecollection.
-pub(super) fn list(query: &Query) -> Result<ListOptions, Status> {
+pub(crate) fn list(query: &Query) -> Result<ListOptions, Status> {
     Ok(ListOptions {
         label_selector: label_selector(query)?,
         field_selector: field_selector(query)?,

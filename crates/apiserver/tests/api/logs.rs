@@ -20,6 +20,16 @@ type Lines = mpsc::UnboundedReceiver<Result<Frame<Bytes>, std::io::Error>>;
 
 /// What the stand-in does with a request: answers its path, or sends lines until they end.
 async fn serve_node(cluster: &Cluster, lines: Option<Lines>) -> u16 {
+    let lines = Arc::new(tokio::sync::Mutex::new(lines));
+    serve(cluster, move |request| answer(request, lines.clone())).await
+}
+
+/// A node `n1` that speaks TLS, and its port.
+pub async fn serve<F, B>(cluster: &Cluster, answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static) -> u16
+where
+    F: Future<Output = Result<Response<B>, std::io::Error>> + Send + 'static,
+    B: hyper::body::Body<Data = Bytes, Error = std::io::Error> + Send + 'static,
+{
     let subject =
         Subject { alternative_names: vec!["127.0.0.1".into()], purpose: Purpose::Server, ..Subject::node("n1") };
     let identity = cluster.authority.issue(&subject).unwrap();
@@ -28,13 +38,12 @@ async fn serve_node(cluster: &Cluster, lines: Option<Lines>) -> u16 {
             .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let lines = Arc::new(tokio::sync::Mutex::new(lines));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, lines) = (TlsAcceptor::from(config.clone()), lines.clone());
+            let (acceptor, answer) = (TlsAcceptor::from(config.clone()), answer.clone());
             tokio::spawn(async move {
                 let stream = acceptor.accept(stream).await.unwrap();
-                let service = service_fn(move |request: Request<Incoming>| answer(request, lines.clone()));
+                let service = service_fn(answer);
                 let _ =
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             });
@@ -66,7 +75,7 @@ async fn answer(
     }
 }
 
-async fn with_pod(cluster: &Cluster, port: u16) {
+pub async fn with_pod(cluster: &Cluster, port: u16) {
     cluster.create("/api/v1/nodes", json!({"metadata": {"name": "n1"}})).await;
     let status = json!({"status": {
         "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],

@@ -34,5 +34,6 @@ mod random;
 mod speed;
 mod tls;
 mod traces;
+mod usage;
 mod watch;
 mod webhooks;

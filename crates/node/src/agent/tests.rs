@@ -5,6 +5,7 @@ mod ephemeral;
 mod failing;
 mod life;
 mod outage;
+mod pressure;
 mod probing;
 mod scale;
 mod two_runtimes;

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use sampan_api::k8s::api::core::v1::Pod;
 use tokio::sync::Notify;
 
+use super::state::Eviction;
 use crate::probe::Finding;
 
 /// One worker's mailbox.
@@ -31,6 +32,8 @@ pub(crate) struct Inbox {
     pub(crate) lost: BTreeSet<String>,
     /// Something the pod refers to changed.
     pub(crate) references: bool,
+    /// The node wants it gone.
+    pub(crate) evicted: Option<Eviction>,
     /// What probes found, in order.
     pub(crate) findings: Vec<Finding>,
 }
@@ -63,6 +66,10 @@ impl Mailbox {
 
     pub(crate) fn references(&self) {
         self.tell(|inbox| inbox.references = true);
+    }
+
+    pub(crate) fn evict(&self, eviction: Eviction) {
+        self.tell(|inbox| inbox.evicted = Some(eviction));
     }
 
     pub(crate) fn found(&self, finding: Finding) {

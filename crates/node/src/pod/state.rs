@@ -42,6 +42,8 @@ pub struct PodState {
     pub ending: Option<Ending>,
     /// `spec.activeDeadlineSeconds` passed, whatever else happened since.
     pub deadline_exceeded: bool,
+    /// Why the node evicted the pod, if it did.
+    pub evicted: Option<Eviction>,
     /// Closing sandboxes and giving the address back, once everything ended.
     pub tear_down: Step,
     /// Deleting the pod from the apiserver, the very last thing.
@@ -64,6 +66,7 @@ impl PodState {
             containers: IndexMap::new(),
             ending: None,
             deadline_exceeded: false,
+            evicted: None,
             tear_down: Step::Idle,
             deletion: Step::Idle,
         }
@@ -220,6 +223,19 @@ pub struct Ending {
     pub deadline: Timestamp,
 }
 
+/// Why and how a node evicts a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Eviction {
+    /// For the pod's status: `Evicted`, `Terminated`.
+    pub reason: &'static str,
+    /// For the pod's status.
+    pub message: String,
+    /// How long it has at most.
+    pub grace: Duration,
+    /// The pod is not to blame: its status gets the condition `DisruptionTarget`.
+    pub disruption: bool,
+}
+
 /// Why a pod ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
@@ -227,6 +243,8 @@ pub enum Why {
     Done,
     /// `spec.activeDeadlineSeconds` has passed.
     DeadlineExceeded,
+    /// The node runs short, or the pod took more than it may.
+    Evicted,
     /// Somebody deleted it: the object waits for this node to let go.
     Deleted,
     /// The object is gone already.

@@ -28,7 +28,7 @@ pub struct NodeFacts {
 pub fn status(pod: &Pod, state: &PodState, last: Option<&PodStatus>, node: &NodeFacts, now: Timestamp) -> PodStatus {
     let phase = phase::phase(pod, state, last);
     let address = if facts::host_network(pod) { state.address.map(|_| node.address) } else { state.address };
-    let (reason, message) = reason(state, phase);
+    let (reason, message) = reason(state, phase, last);
     PodStatus {
         phase: Some(phase.to_owned()),
         conditions: Some(conditions::conditions(pod, state, phase, last, now)),
@@ -53,7 +53,14 @@ pub(crate) fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::new(time.as_second(), 0).unwrap_or(time)
 }
 
-fn reason(state: &PodState, phase: &str) -> (Option<String>, Option<String>) {
+fn reason(state: &PodState, phase: &str, last: Option<&PodStatus>) -> (Option<String>, Option<String>) {
+    // An agent that comes back knows no more why a pod failed than it said itself.
+    if let Some(last) = last.filter(|last| last.phase.as_deref() == Some("Failed")) {
+        return (last.reason.clone(), last.message.clone());
+    }
+    if let Some(eviction) = state.evicted.as_ref().filter(|_| phase == "Failed") {
+        return (Some(eviction.reason.to_owned()), Some(eviction.message.clone()));
+    }
     if phase == "Failed" && state.deadline_exceeded {
         let message = "Pod was active on the node longer than the specified deadline";
         return (Some("DeadlineExceeded".to_owned()), Some(message.to_owned()));

@@ -150,7 +150,7 @@ impl Worker {
     }
 
     async fn receive(&mut self, inbox: Inbox) {
-        let Inbox { pod, gone, containers, look, lost, references, findings } = inbox;
+        let Inbox { pod, gone, containers, look, lost, references, evicted, findings } = inbox;
         if let Some(pod) = pod {
             self.changed(pod);
         }
@@ -169,6 +169,9 @@ impl Worker {
         }
         for finding in findings {
             self.found(finding);
+        }
+        if let Some(eviction) = evicted {
+            ending::evict(&mut self.state, &self.pod, eviction, self.context.now());
         }
         if gone && !self.gone {
             self.gone = true;

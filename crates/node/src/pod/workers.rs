@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::facts;
 use super::mailbox::Mailbox;
+use super::state::Eviction;
 use super::worker::Worker;
 use crate::context::Context;
 
@@ -115,6 +116,19 @@ impl Workers {
         if let Some(handle) = handle {
             tell(&handle);
         }
+    }
+
+    /// The pod has to go, though nobody deleted it.
+    pub(crate) fn evict(&self, uid: &str, eviction: Eviction) {
+        self.with(uid, |handle| handle.mailbox.evict(eviction));
+    }
+
+    /// Returns once the pod has ended, or nobody knows it.
+    pub(crate) async fn ended(&self, uid: &str) {
+        let handle = self.inner.pods.lock().get(uid).cloned();
+        let Some(mut view) = handle.map(|handle| handle.view.subscribe()) else { return };
+        let ended = |view: &Arc<View>| matches!(view.status.phase.as_deref(), Some("Succeeded" | "Failed"));
+        let _gone_meanwhile = view.wait_for(ended).await;
     }
 
     /// Hints were lost: every pod looks at its containers.

@@ -8,7 +8,7 @@ use sampan_api::k8s::apimachinery::pkg::util::intstr::IntOrString;
 use sampan_runtime::ProbeKind;
 use tokio::net::TcpStream;
 
-use super::{Kind, Target, http};
+use super::{Kind, Target, grpc, http};
 use crate::pod::facts;
 
 /// What one question brought.
@@ -70,8 +70,10 @@ async fn explicit(target: &Target, probe: &Probe, timeout: Duration) -> Answer {
     if let Some(action) = &probe.exec {
         return exec(target, action, timeout).await;
     }
-    if probe.grpc.is_some() {
-        return Answer::Error("grpc probes are not offered by this node yet; use httpGet or tcpSocket".to_owned());
+    if let Some(action) = &probe.grpc {
+        let Ok(port) = u16::try_from(action.port) else { return no_port(&IntOrString::Int(action.port)) };
+        let service = action.service.as_deref().unwrap_or_default();
+        return grpc::check(&grpc::Call { address: target.address, port, service, timeout }).await;
     }
     Answer::Success
 }

@@ -12,7 +12,8 @@ use sampan_api::k8s::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use sampan_runtime::Runtime;
 
 use super::Facts;
-use crate::context::Context;
+use crate::context::{Condition, Context};
+use crate::eviction::Pressure;
 use crate::pod::whole_seconds;
 
 /// Images shown at most, as the kubelet.
@@ -84,7 +85,7 @@ pub(super) fn status(
         ]),
         allocatable: Some(resources.clone()),
         capacity: Some(resources),
-        conditions: Some(conditions(ready, last, now)),
+        conditions: Some(conditions(&context.condition.borrow(), ready, last, now)),
         daemon_endpoints: facts
             .port
             .map(|port| NodeDaemonEndpoints { kubelet_endpoint: Some(DaemonEndpoint { port: port.into() }) }),
@@ -110,20 +111,15 @@ fn resources(facts: &Facts) -> BTreeMap<String, Quantity> {
     amounts.into_iter().map(|(name, amount)| (name.to_owned(), Quantity(amount))).collect()
 }
 
-fn conditions(ready: &Readiness, last: Option<&NodeStatus>, now: Timestamp) -> Vec<NodeCondition> {
-    let no_pressure = [
-        ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-        ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-        ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-    ];
-    let mut conditions: Vec<NodeCondition> = no_pressure
-        .into_iter()
-        .map(|(kind, reason, message)| condition(kind, false, reason, message, last, now))
-        .collect();
+fn conditions(node: &Condition, ready: &Readiness, last: Option<&NodeStatus>, now: Timestamp) -> Vec<NodeCondition> {
+    let pressures = [Pressure::Memory, Pressure::Disk, Pressure::Pid].into_iter();
+    let mut conditions: Vec<NodeCondition> =
+        pressures.map(|pressure| under_pressure(pressure, node.pressures.contains(&pressure), last, now)).collect();
     // One runtime is enough to be of use; what the others say stands in the message.
-    let is_ready = !ready.versions.is_empty();
+    let is_ready = !ready.versions.is_empty() && !node.shutting_down;
     let reason = if is_ready { "KubeletReady" } else { "KubeletNotReady" };
     let message = match (is_ready, ready.missing.is_empty()) {
+        _ if node.shutting_down => "node is shutting down".to_owned(),
         (true, true) => "kubelet is posting ready status".to_owned(),
         (true, false) => format!("kubelet is posting ready status; {}", ready.missing.join("; ")),
         (false, true) => "the node has no runtime".to_owned(),
@@ -131,6 +127,23 @@ fn conditions(ready: &Readiness, last: Option<&NodeStatus>, now: Timestamp) -> V
     };
     conditions.push(condition("Ready", is_ready, reason, &message, last, now));
     conditions
+}
+
+/// In the words of pkg/kubelet/nodestatus/setters.go.
+fn under_pressure(pressure: Pressure, holds: bool, last: Option<&NodeStatus>, now: Timestamp) -> NodeCondition {
+    let (kind, reason, message) = match (pressure, holds) {
+        (Pressure::Memory, false) => {
+            ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available")
+        }
+        (Pressure::Memory, true) => {
+            ("MemoryPressure", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available")
+        }
+        (Pressure::Disk, false) => ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        (Pressure::Disk, true) => ("DiskPressure", "KubeletHasDiskPressure", "kubelet has disk pressure"),
+        (Pressure::Pid, false) => ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        (Pressure::Pid, true) => ("PIDPressure", "KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+    };
+    condition(kind, holds, reason, message, last, now)
 }
 
 fn condition(

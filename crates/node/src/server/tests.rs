@@ -194,6 +194,21 @@ async fn pods_and_figures_are_shown() {
     let (_, summary) = served.get(SERVER, "/stats/summary").await;
     let summary: serde_json::Value = serde_json::from_str(&summary).expect("JSON");
     assert_eq!(summary["pods"][0]["containers"][0]["memory"]["workingSetBytes"], 65536);
+    assert!(summary["node"]["cpu"]["usageCoreNanoSeconds"].as_u64() > Some(0), "{summary}");
+    let (_, resource) = served.get(SERVER, "/metrics/resource").await;
+    let labels = "{container=\"main\",namespace=\"default\",pod=\"web\"}";
+    for expected in [
+        format!("container_memory_working_set_bytes{labels} 65536 17673230"),
+        format!("container_start_time_seconds{labels} 17673230"),
+        "pod_memory_working_set_bytes{namespace=\"default\",pod=\"web\"} 65536 17673230".to_owned(),
+        "\nnode_cpu_usage_seconds_total ".to_owned(),
+        "\nresource_scrape_error 0\n".to_owned(),
+    ] {
+        assert!(resource.contains(&expected), "{expected}: {resource}");
+    }
+    let (_, cadvisor) = served.get(SERVER, "/metrics/cadvisor").await;
+    let labels = format!("container=\"main\",id=\"wasm://{uid}");
+    assert!(cadvisor.contains(&format!("container_memory_usage_bytes{{{labels}")), "{cadvisor}");
     let (_, metrics) = served.get(SERVER, "/metrics").await;
     assert!(
         metrics.contains("sampan_node_pods{phase=\"Running\"} 1\n")

@@ -111,6 +111,8 @@ impl SimulatedNode {
             host_dns: sampan_runtime::DnsConfig::default(),
             plain_http_registries: Vec::new(),
             logs: LogLimits::default(),
+            eviction: Default::default(),
+            shutdown: Default::default(),
             system: System { operating_system: "linux".into(), architecture: "amd64".into(), ..System::default() },
         }
     }

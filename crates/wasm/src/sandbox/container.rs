@@ -19,6 +19,7 @@ use super::memory::{Budget, Memory};
 use super::mounts::Preopen;
 use super::network::PodAddress;
 use super::pipe::Pipe;
+use super::services::{self, Services};
 use super::{clock, options::Options};
 use crate::artifact::Entry;
 use crate::protocol::{Create, Failure};
@@ -36,8 +37,8 @@ pub(crate) struct Container {
     pub(crate) stopping: CancellationToken,
     /// Cancelled to end it at once.
     pub(crate) killed: CancellationToken,
+    services: Arc<Services>,
     args: Vec<String>,
-    env: Vec<(String, String)>,
     preopens: Vec<Preopen>,
     /// What its guest reads, and the end for clients while none has it; without, its input is at its end from the beginning.
     input: Option<Input>,
@@ -66,18 +67,25 @@ impl Container {
         let interactive = &config.interactive;
         let asked = interactive.stdin && !create.artifact.entry.serves();
         let (input, stdin) = asked.then(|| Input::new(interactive.tty)).unzip();
+        let log = Log::new(config.log.clone());
+        let budget = Budget::new(config.resources.memory_limit_bytes);
+        let buckets = services::bucket_directory(&sandbox.annotations, &preopens);
+        let imports = |package: &str| create.artifact.imports.iter().any(|import| import.starts_with(package));
+        // A pod's other containers need not have the volume.
+        let buckets = if imports("wasi:keyvalue/") { buckets } else { Ok(None) };
+        let buckets = buckets.map_err(|message| invalid(&config.name, &message))?;
         Ok(Container {
             code,
             pod,
             options: Options::new(&sandbox.annotations, create.artifact.entry)
                 .map_err(|message| invalid(&config.name, &message))?,
-            log: Log::new(config.log.clone()),
-            budget: Budget::new(config.resources.memory_limit_bytes),
+            services: Services::new(environment(sandbox, &config.env), buckets, &budget, &log),
+            log,
+            budget,
             share,
             stopping: CancellationToken::new(),
             killed: CancellationToken::new(),
             args: arguments(&create),
-            env: environment(sandbox, &config.env),
             preopens,
             input,
             stdin: Mutex::new(stdin),
@@ -114,12 +122,12 @@ impl Container {
 
     fn guest_of(&self, entry: Entry, wasi: WasiCtxBuilder) -> Guest {
         let make = if entry == Entry::Command1 { Guest::module } else { Guest::component };
-        make(wasi, self.pod, Memory::new(self.budget.clone()))
+        make(wasi, self.pod, Memory::new(self.budget.clone()), self.services.clone())
     }
 
     fn wasi(&self, args: &[String], sink: Arc<dyn Sink>, terminal: bool) -> wasmtime::Result<WasiCtxBuilder> {
         let mut wasi = WasiCtxBuilder::new();
-        wasi.args(args).envs(&self.env);
+        wasi.args(args).envs(&self.services.settings);
         wasi.stdout(Output::new(sink.clone(), Stream::Stdout, terminal));
         wasi.stderr(Output::new(sink, Stream::Stderr, terminal));
         if !self.create.config.working_dir.is_empty() {
@@ -222,9 +230,7 @@ impl Container {
 
     /// The innermost mount an absolute path lies in: its directory on the node, and the rest of the path.
     pub(crate) fn mounted(&self, path: &Path) -> Option<(PathBuf, PathBuf)> {
-        let inside =
-            self.preopens.iter().filter_map(|preopen| Some((preopen, path.strip_prefix(&preopen.target).ok()?)));
-        let (preopen, rest) = inside.min_by_key(|(_, rest)| rest.as_os_str().len())?;
+        let (preopen, rest) = super::mounts::innermost(&self.preopens, path)?;
         Some((preopen.source.clone(), rest.to_owned()))
     }
 

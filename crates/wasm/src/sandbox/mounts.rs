@@ -55,6 +55,12 @@ pub(crate) fn prepare(mounts: &[Mount], own: &Path) -> Result<Vec<Preopen>, Stri
     Ok(preopens)
 }
 
+/// The innermost directory an absolute path lies in, and the rest of the path.
+pub(crate) fn innermost<'a>(preopens: &'a [Preopen], path: &'a Path) -> Option<(&'a Preopen, &'a Path)> {
+    let inside = preopens.iter().filter_map(|preopen| Some((preopen, path.strip_prefix(&preopen.target).ok()?)));
+    inside.min_by_key(|(_, rest)| rest.as_os_str().len())
+}
+
 fn link(mount: &Mount, directory: &Path) -> std::io::Result<()> {
     let name = mount.target.file_name().ok_or(std::io::ErrorKind::InvalidInput)?;
     let path = directory.join(name);

@@ -27,13 +27,13 @@ impl Guests for WasmGuests {
         self.image(&format!("exits-{code}"), guests::exits(code))
     }
     fn prints(&self, stdout: &[&str], stderr: &[&str]) -> Guest {
-        self.image("prints", guests::prints(stdout, stderr))
+        self.image("prints", guests::prints_both(stdout, stderr))
     }
     fn sleeps(&self) -> Guest {
-        self.image("sleeps", guests::sleeps())
+        self.image("sleeps", guests::stays(""))
     }
     fn ignores_stop(&self) -> Guest {
-        self.image("sleeps", guests::sleeps())
+        self.image("sleeps", guests::stays(""))
     }
     fn traps(&self) -> Guest {
         self.image("traps", guests::traps())

@@ -48,7 +48,7 @@ async fn a_trap_and_a_stack_overflow_name_the_functions() {
 async fn a_memory_bomb_is_oom_killed_and_its_neighbour_is_not() {
     let setting = Setting::new().await;
     setting.open("neighbour").await;
-    setting.run("neighbour", guests::sleeps(), |_| {}).await;
+    setting.run("neighbour", guests::stays(""), |_| {}).await;
     setting.open("bomb").await;
     setting
         .run("bomb", guests::allocates(512 << 20), |config| config.resources.memory_limit_bytes = Some(32 << 20))
@@ -118,7 +118,7 @@ async fn a_full_disk_does_not_stop_a_guest() {
     let setting = Setting::new().await;
     setting.open("full").await;
     std::os::unix::fs::symlink("/dev/full", setting.directory.path().join("full.log")).unwrap();
-    setting.run("full", guests::prints(&["lost"], &["lost too"]), |_| {}).await;
+    setting.run("full", guests::prints_both(&["lost"], &["lost too"]), |_| {}).await;
     assert_eq!(setting.exit("full").await.code, 0);
 }
 
@@ -142,7 +142,7 @@ async fn a_component_answers_for_itself() {
     assert_eq!(setting.runtime.probe("probed", ProbeKind::Live).await.unwrap(), Some(true));
     assert_eq!(setting.runtime.probe("probed", ProbeKind::Ready).await.unwrap(), Some(false));
     setting.open("silent").await;
-    setting.run("silent", guests::sleeps(), |_| {}).await;
+    setting.run("silent", guests::stays(""), |_| {}).await;
     assert_eq!(setting.runtime.probe("silent", ProbeKind::Live).await.unwrap(), None);
 }
 

@@ -6,14 +6,17 @@ mod bad_images;
 mod conformity;
 mod datagram_guest;
 mod datagrams_inside;
-mod guests;
 mod inside;
 mod limits;
 mod registry;
 mod restart;
 mod service3_guest;
 mod service_guest;
+mod services;
+mod services_guest;
 mod serving;
 mod serving3;
 mod setting;
 mod socket_guest;
+
+use sampan_guests as guests;

@@ -42,8 +42,8 @@ async fn a_killed_sandbox_process_is_reported_with_all_it_held() {
     let setting = Setting::new().await;
     setting.open("a").await;
     setting.open_with("b", |config| config.isolation = Isolation::Pod).await;
-    setting.run("a", guests::sleeps(), |_| {}).await;
-    setting.run("b", guests::sleeps(), |_| {}).await;
+    setting.run("a", guests::stays(""), |_| {}).await;
+    setting.run("b", guests::stays(""), |_| {}).await;
     let processes = setting.runtime.processes();
     assert_eq!(processes.len(), 2, "one for the namespace, one for the pod on its own: {processes:?}");
     let shared = processes.iter().find(|process| process.name.starts_with("namespace.default.")).unwrap();
@@ -73,7 +73,7 @@ async fn a_killed_sandbox_process_is_reported_with_all_it_held() {
 async fn a_sandbox_process_that_died_while_the_agent_was_away_is_known() {
     let setting = Setting::new().await;
     setting.open("a").await;
-    setting.run("a", guests::sleeps(), |_| {}).await;
+    setting.run("a", guests::stays(""), |_| {}).await;
     let pid = setting.runtime.processes()[0].pid;
     let Setting { runtime, registry, directory, config } = setting;
     drop(runtime);

@@ -41,7 +41,13 @@ pub(super) fn conditions(
         containers_ready,
         Verdict::new("PodScheduled", true),
     ];
-    verdicts.into_iter().map(|verdict| dated(verdict, pod, last, now)).collect()
+    verdicts.into_iter().chain(disrupted(state, phase)).map(|verdict| dated(verdict, pod, last, now)).collect()
+}
+
+/// The node took the pod's place away from it.
+fn disrupted(state: &PodState, phase: &str) -> Option<Verdict> {
+    let eviction = state.evicted.as_ref().filter(|eviction| eviction.disruption && phase == "Failed")?;
+    Some(Verdict::because("DisruptionTarget", true, "TerminationByKubelet", Some(eviction.message.clone())))
 }
 
 fn dated(verdict: Verdict, pod: &Pod, last: Option<&PodStatus>, now: Timestamp) -> PodCondition {

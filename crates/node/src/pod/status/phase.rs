@@ -17,7 +17,7 @@ pub(super) fn phase(pod: &Pod, state: &PodState, last: Option<&PodStatus>) -> &'
 
 /// A terminal phase is told only once nothing runs any more.
 fn ended(pod: &Pod, state: &PodState) -> &'static str {
-    if state.deadline_exceeded || init_failed(pod, state) {
+    if state.deadline_exceeded || state.evicted.is_some() || init_failed(pod, state) {
         return "Failed";
     }
     let exits: Vec<_> =

@@ -1,6 +1,8 @@
-//! Guests of WASI 0.1, written as text, each of which does one thing.
+//! Programs for tests: commands of WASI 0.1 and components, written as text, each of which does one thing.
+//!
+//! One set for all tests that run Wasm: of the runtime by itself and of whole clusters. It depends on nothing that runs them.
 
-/// What every guest imports and may call: `$print`, `$print_strings`, `$sleep` and what fails.
+/// What every guest imports and may call: `$print`, `$write`, `$print_strings`, `$sleep`, `$read` and what fails.
 const PRELUDE: &str = r#"
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
   (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
@@ -8,15 +10,19 @@ const PRELUDE: &str = r#"
   (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
   (import "wasi_snapshot_preview1" "path_open" (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_sizes_get" (func $args_sizes (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ_sizes (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "environ_get" (func $environ (param i32 i32) (result i32)))
   (memory (export "memory") 16)
   (func $print (param $at i32) (param $length i32)
+    (call $write (i32.const 1) (local.get $at) (local.get $length)))
+  (func $write (param $fd i32) (param $at i32) (param $length i32)
     (loop $again
       (if (i32.eqz (local.get $length)) (then (return)))
       (i32.store (i32.const 0) (local.get $at))
       (i32.store (i32.const 4) (local.get $length))
-      (if (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)) (then (unreachable)))
+      (if (call $fd_write (local.get $fd) (i32.const 0) (i32.const 1) (i32.const 8)) (then (unreachable)))
       (local.set $at (i32.add (local.get $at) (i32.load (i32.const 8))))
       (local.set $length (i32.sub (local.get $length) (i32.load (i32.const 8))))
       (br $again)))
@@ -126,18 +132,99 @@ pub fn awaits(name: &str, letter: u8) -> Vec<u8> {
 
 /// A component in order but for an import.
 pub fn imports_what_nobody_offers() -> Vec<u8> {
-    component("(import \"wasi:nn/graph@0.2.0\" (instance))")
+    component("(import \"wasi:nn/graph@0.2.0\" (instance))", 0)
 }
 
-/// A component whose `wasi:cli/run` succeeds.
-pub fn succeeds() -> Vec<u8> {
-    component("")
+/// A component whose `wasi:cli/run` returns success or failure.
+pub fn returns(ok: bool) -> Vec<u8> {
+    component("", i32::from(!ok))
 }
 
-fn component(import: &str) -> Vec<u8> {
+/// Prints lines on either stream.
+pub fn prints_both(stdout: &[&str], stderr: &[&str]) -> Vec<u8> {
+    let text = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let (out, err) = (text(stdout), text(stderr));
+    let print = format!(
+        "(call $write (i32.const 1) (i32.const 1024) (i32.const {})) (call $write (i32.const 2) (i32.const {}) (i32.const {}))",
+        out.len(),
+        1024 + out.len(),
+        err.len()
+    );
+    guest(&format!("{out}{err}"), &print)
+}
+
+/// Prints the same line for ever.
+pub fn floods() -> Vec<u8> {
+    guest(&"flood\n".repeat(100), "(loop $again (call $print (i32.const 1024) (i32.const 600)) (br $again))")
+}
+
+/// Grows its memory and writes to all of it; a refusal is a trap, as in every language's allocator.
+pub fn allocates(bytes: u64) -> Vec<u8> {
+    let pages = bytes.div_ceil(65536);
+    let grow = format!("(if (i32.eq (memory.grow (i32.const {pages})) (i32.const -1)) (then (call $boom)))");
+    let fill = format!("(memory.fill (i32.const 1048576) (i32.const 1) (i32.const {bytes}))");
+    guest("", &format!("{grow} {fill}"))
+}
+
+/// Opens its first mount again and again; an error is its exit code.
+pub fn opens_files() -> Vec<u8> {
+    let open = "(call $path_open (i32.const 3) (i32.const 0) (i32.const 1024) (i32.const 1) (i32.const 2) (i64.const 0) (i64.const 0) (i32.const 0)
+        (i32.const 8))";
+    guest(
+        ".",
+        &format!(
+            "(local $error i32) (loop $again (br_if $again (i32.eqz (local.tee $error {open})))) (call $exit (local.get $error))"
+        ),
+    )
+}
+
+/// Prints its arguments after the first, then its environment.
+pub fn echoes() -> Vec<u8> {
+    let args =
+        "(drop (call $args_sizes (i32.const 32) (i32.const 36))) (drop (call $args (i32.const 4096) (i32.const 8192)))
+        (call $print_strings (i32.const 4100) (i32.sub (i32.load (i32.const 32)) (i32.const 1)))";
+    let environ = "(drop (call $environ_sizes (i32.const 32) (i32.const 36))) (drop (call $environ (i32.const 16384) (i32.const 32768)))
+        (call $print_strings (i32.const 16384) (i32.load (i32.const 32)))";
+    guest("", &format!("{args} {environ}"))
+}
+
+/// A component that waits, and says by `sampan:pod/probe` that it lives but is not ready.
+pub fn probed() -> Vec<u8> {
+    let text = r#"(component
+        (core module $m
+          (func (export "run") (result i32) (loop $again (br $again)) (i32.const 0))
+          (func (export "live") (result i32) (i32.const 1))
+          (func (export "ready") (result i32) (i32.const 0)))
+        (core instance $i (instantiate $m))
+        (func $run (result (result)) (canon lift (core func $i "run")))
+        (func $live (result bool) (canon lift (core func $i "live")))
+        (func $ready (result bool) (canon lift (core func $i "ready")))
+        (instance $exports (export "run" (func $run)))
+        (instance $probe (export "live" (func $live)) (export "ready" (func $ready)))
+        (export "wasi:cli/run@0.2.0" (instance $exports))
+        (export "sampan:pod/probe@0.1.0" (instance $probe)))"#;
+    wat::parse_str(text).expect("the text of a test's component is right")
+}
+
+/// A component whose `wasi:cli/run` of WASI 0.3 returns success or failure.
+pub fn returns3(ok: bool) -> Vec<u8> {
+    let text = format!(
+        r#"(component
+        (core module $m (func (export "run") (result i32) (i32.const {})))
+        (core instance $i (instantiate $m))
+        (func $run async (result (result)) (canon lift (core func $i "run")))
+        (instance $exports (export "run" (func $run)))
+        (export "wasi:cli/run@0.3.0" (instance $exports)))"#,
+        i32::from(!ok)
+    );
+    wat::parse_str(text).expect("the text of a test's component is right")
+}
+
+/// A component with this import whose run returns this: 0 is success.
+fn component(import: &str, result: i32) -> Vec<u8> {
     let text = format!(
         r#"(component {import}
-        (core module $m (func (export "run") (result i32) (i32.const 0)))
+        (core module $m (func (export "run") (result i32) (i32.const {result})))
         (core instance $i (instantiate $m))
         (func $run (result (result)) (canon lift (core func $i "run")))
         (instance $exports (export "run" (func $run)))
