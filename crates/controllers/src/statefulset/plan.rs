@@ -234,7 +234,8 @@ fn give_up(observed: &Observed<'_>, condemned: &[Arc<Pod>], plan: &mut Plan) -> 
         plan.delete.extend(condemned.iter().filter(|pod| !pod::is_terminating(pod)).cloned());
         return Step::On;
     }
-    let mut ended = condemned.iter().filter(|pod| pod::is_terminal(pod) && !pod::is_terminating(pod)).cloned().peekable();
+    let mut ended =
+        condemned.iter().filter(|pod| pod::is_terminal(pod) && !pod::is_terminating(pod)).cloned().peekable();
     if ended.peek().is_some() {
         plan.delete.extend(ended);
         return Step::Wait;
