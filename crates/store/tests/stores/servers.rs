@@ -326,6 +326,10 @@ async fn connections_that_fell_silent_are_given_up() {
         }
         let name = format!("after{round}");
         while let Err(error) = durably(&*store, key(&name), kit::create("x")).await {
+            // A write whose answer was lost may have been made all the same.
+            if failures > 0 && matches!(error, Error::Exists(_)) {
+                break;
+            }
             assert!(error.retryable(), "{error}");
             failures += 1;
         }
