@@ -1,5 +1,6 @@
 //! Checks over the whole workspace. Each check is a function from the workspace to complaints; one file each, one line in [`all`].
 
+mod conformance;
 mod dependencies;
 mod documents;
 mod sources;
@@ -36,6 +37,8 @@ fn all() -> Vec<(&'static str, Check)> {
         ("nothing is left unfinished", sources::unfinished),
         ("ARCHITECTURE.md names every crate", documents::architecture),
         ("every sample explains itself", documents::samples),
+        ("docs/conformance.md is current", conformance::page),
+        ("tests that hold conformance tests exist", conformance::held_by),
     ]
 }
 

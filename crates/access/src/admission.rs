@@ -19,7 +19,6 @@ mod policies;
 mod priority;
 mod pvc_resize;
 mod resource_quota;
-mod resources;
 mod role_escalation;
 mod runtime_class;
 mod service_account;
@@ -36,12 +35,11 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sampan_api::request::{Admission, AdmissionRequest, Attributes, Lister, Operation, StatusWriter};
+use sampan_api::webhook::WebhookClient;
 use sampan_meta::{Clock, Entropy, Status, object};
 use serde_json::Value;
 
 use crate::authz::Authorizer;
-
-pub use webhooks::WebhookClient;
 
 /// What plugins may look at. They decide; all they write is how much of a quota is used.
 #[derive(Clone)]

@@ -16,7 +16,7 @@ use sampan_api::request::{AUTHENTICATED, Lister, User};
 use sampan_meta::{Clock, Status};
 use serde_json::{Value, json};
 
-use crate::token;
+use crate::{oidc, token};
 
 /// Credentials were shown and do not hold. The reason is for the log and the audit trail; a client is only ever told
 /// `Unauthorized`, because a better answer would help somebody who guesses.
@@ -43,6 +43,8 @@ impl Unauthorized {
 pub struct Authenticator {
     clients: x509::Clients,
     tokens: Arc<token::Issuer>,
+    providers: Vec<Arc<oidc::Provider>>,
+    provider_roots: Vec<CertificateDer<'static>>,
     lister: Arc<dyn Lister>,
     clock: Arc<dyn Clock>,
 }
@@ -56,7 +58,32 @@ impl Authenticator {
         lister: Arc<dyn Lister>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { clients: x509::Clients::new(authority), tokens, lister, clock }
+        Self {
+            clients: x509::Clients::new(authority),
+            tokens,
+            providers: Vec::new(),
+            provider_roots: Vec::new(),
+            lister,
+            clock,
+        }
+    }
+
+    /// Believes the tokens of these issuers, too. `roots` vouch for the servers of those that have no authority of their own.
+    #[must_use]
+    pub fn with_providers(mut self, providers: Vec<Arc<oidc::Provider>>, roots: Vec<CertificateDer<'static>>) -> Self {
+        self.providers = providers;
+        self.provider_roots = roots;
+        self
+    }
+
+    /// Who vouches for an issuer's server.
+    pub fn authority_of<'a>(&'a self, provider: &'a oidc::Provider) -> &'a [CertificateDer<'static>] {
+        provider.authority().unwrap_or(&self.provider_roots)
+    }
+
+    /// The issuers whose tokens are believed.
+    pub fn providers(&self) -> &[Arc<oidc::Provider>] {
+        &self.providers
     }
 
     /// Answers who asks. `peer_certificates` is the chain of the TLS connection, leaf first, empty without one (a chain is
@@ -88,6 +115,10 @@ impl Authenticator {
     pub fn review_token(&self, token: &str, audiences: &[String]) -> Result<token::Reviewed, Unauthorized> {
         if let Some(user) = bootstrap_token::authenticate(self.lister.as_ref(), token, self.clock.now())? {
             return self.tokens.restrict_to_api(authenticated(user), audiences);
+        }
+        let now = self.clock.now();
+        if let Some(judged) = self.providers.iter().find_map(|provider| provider.authenticate(token, now)) {
+            return self.tokens.restrict_to_api(authenticated(judged?), audiences);
         }
         let token::Reviewed { user, audiences } = self.tokens.review(token, audiences)?;
         Ok(token::Reviewed { user: authenticated(user), audiences })
@@ -132,8 +163,8 @@ fn authenticated(mut user: User) -> User {
     user
 }
 
-/// The token of a `Bearer` header; another scheme is no credential here, as upstream's bearer token authenticator has it.
-fn bearer(header: &str) -> Option<&str> {
+/// The token of an `Authorization` header's value, if it is a `Bearer`; another scheme is no credential here, as upstream's bearer token authenticator has it.
+pub fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.trim().split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)

@@ -1,4 +1,4 @@
-//! What every cluster starts with: its namespaces, priority classes, roles and bindings, and how they are kept up to date.
+//! What every cluster starts with: its namespaces, priority classes, storage class, roles and bindings, and how they are kept up to date.
 //!
 //! The policy is upstream's (`plugin/pkg/auth/authorizer/rbac/bootstrappolicy`) plus a few lines of our own, each a text that
 //! people can read: `policy.txt`, `own.txt`.
@@ -10,6 +10,7 @@ mod reconcile;
 #[cfg(test)]
 mod tests;
 
+use sampan_api::{local_path, volume};
 use serde_json::{Value, json};
 
 use crate::authz::Rule;
@@ -20,13 +21,14 @@ pub use reconcile::{Reconciled, reconcile};
 /// The namespaces of every cluster; nobody may delete the first three.
 pub const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
-/// Everything, in an order in which it can be created: namespaces, priority classes, roles, bindings. Aggregated roles have
+/// Everything, in an order in which it can be created: namespaces, priority classes, the storage class, roles, bindings. Aggregated roles have
 /// their rules.
 ///
 /// Write each as [`reconcile`] says, as a member of `system:masters`, at every start of the server.
 pub fn objects() -> Vec<Value> {
     let mut objects: Vec<Value> = NAMESPACES.iter().map(|name| namespace(name)).collect();
     objects.extend(priority_classes());
+    objects.push(storage_class());
     objects.extend(policy());
     objects
 }
@@ -65,6 +67,19 @@ pub(crate) fn node_rules() -> Vec<Rule> {
 
 fn namespace(name: &str) -> Value {
     json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })
+}
+
+/// Claims get directories on the disk of their pod's node unless they ask for something else.
+fn storage_class() -> Value {
+    json!({
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": { "name": local_path::CLASS, "annotations": { volume::DEFAULT_CLASS: "true" } },
+        "provisioner": local_path::PROVISIONER,
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "WaitForFirstConsumer",
+        "allowVolumeExpansion": true,
+    })
 }
 
 /// The two classes upstream creates (`pkg/apis/scheduling/v1/helpers.go`).

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`pki`] | which certificates exist: the cluster's own authority, what it issues, TLS configurations made of it |
 //! | [`authn`] | who is asking: client certificates, service-account tokens, bootstrap tokens, nobody |
+//! | [`oidc`] | whose an ID token of somebody else's is, by the keys and rules of its issuer |
 //! | [`token`] | service-account tokens: minting them and judging them |
 //! | [`authz`] | may they: RBAC and the node rules, over a compiled index |
 //! | [`admission`] | may *this object* enter: the chain of admission plugins |
@@ -26,15 +27,18 @@ pub mod admission;
 pub mod authn;
 pub mod authz;
 pub mod bootstrap;
+mod extension_authentication;
 pub mod join;
 pub mod kubeconfig;
+pub mod oidc;
 pub mod pki;
 pub mod token;
 
 #[cfg(test)]
 mod testing;
 
-pub use admission::{Chain, WebhookClient};
+pub use admission::Chain;
 pub use authn::{Authenticator, Unauthorized};
 pub use authz::{Authorizer, Decision};
+pub use extension_authentication::extension_authentication;
 pub use pki::Authority;

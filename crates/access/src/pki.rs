@@ -22,7 +22,7 @@ mod tests;
 
 pub use authority::Authority;
 pub use error::Error;
-pub use identity::{Identity, Pending};
+pub use identity::{Identity, Pending, certificates};
 pub use live::LiveCertificate;
 pub use pinned::{pin_of, pinned_client_config};
 pub use renewal::keep_renewed;

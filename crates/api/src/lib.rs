@@ -2,11 +2,18 @@
 //!
 //! Pure: no I/O, no clock. What is true of every kind is in `meta`; storing, validating and serving are the registry's and the apiserver's.
 
+pub mod amounts;
 pub mod cron;
 mod defaults;
+pub mod local_path;
+pub mod node_choice;
 pub mod openapi;
 pub mod pod;
+pub mod quota;
 pub mod request;
+pub mod taints;
+pub mod volume;
+pub mod webhook;
 
 pub use defaults::default_object;
 /// The typed structs of every built-in kind. Other crates name them through here only, so that the version is chosen in one place.

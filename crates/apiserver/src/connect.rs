@@ -5,7 +5,7 @@ mod log;
 pub(crate) mod proxy;
 mod stream;
 mod token;
-mod upgrade;
+pub(crate) mod upgrade;
 
 use std::sync::Arc;
 

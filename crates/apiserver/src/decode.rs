@@ -100,20 +100,23 @@ pub(crate) fn object(
     validation: FieldValidation,
     warnings: &mut Vec<String>,
 ) -> Result<Value, Status> {
-    let (mut value, mut complaints) = match media {
+    let (mut value, duplicates) = match media {
         Media::Protobuf => (protobuf_object(bytes, expected)?, Vec::new()),
         Media::Json => decode::parse_json(bytes).map_err(|error| unreadable(expected, error))?,
         Media::Yaml => (yaml::parse(bytes).map_err(|error| unreadable(expected, error))?, Vec::new()),
     };
-    for complaint in &mut complaints {
-        *complaint = format!("duplicate field {complaint:?}");
-    }
+    let mut complaints = Vec::new();
     settle_kind(&mut value, expected)?;
     if media != Media::Protobuf {
         sampan_registry::keep_reset(&mut value);
         let unknown = decode::conform(sampan_api::schema(), type_of(expected)?, &mut value);
         let unknown = unknown.map_err(|error| unreadable(expected, error))?;
-        complaints.extend(unknown.into_iter().map(|path| format!("unknown field {path:?}")));
+        // Which came first is seen by reading the text once more, which few bodies need.
+        complaints = if duplicates.is_empty() {
+            unknown.into_iter().map(|path| format!("unknown field {path:?}")).collect()
+        } else {
+            decode::complaints(bytes, unknown)
+        };
     }
     report(expected, validation, complaints, warnings)?;
     Ok(value)
@@ -180,7 +183,7 @@ pub(crate) fn apply_configuration(
         Err(_) => match yaml::parse(bytes) {
             Ok(value) => (value, None),
             Err(complaint) => {
-                let unreadable = |error| Status::bad_request(format!("error decoding patch: {error}"));
+                let unreadable = |error| Status::bad_request(format!("error decoding YAML: {error}"));
                 (yaml::parse_leniently(bytes).map_err(unreadable)?, Some(complaint))
             }
         },
@@ -188,7 +191,7 @@ pub(crate) fn apply_configuration(
     match (validation, complaint) {
         (FieldValidation::Warn, Some(complaint)) => warnings.push(complaint),
         (FieldValidation::Strict, Some(complaint)) => {
-            return Err(Status::bad_request(format!("error strict decoding patch: {complaint}")));
+            return Err(Status::bad_request(format!("error strict decoding YAML: {complaint}")));
         }
         _ => (),
     }

@@ -2,6 +2,7 @@
 
 mod aggregated;
 mod legacy;
+mod listed;
 mod published;
 mod served;
 
@@ -13,11 +14,13 @@ use sampan_meta::Status;
 use sampan_registry::Resource;
 use sha2::{Digest as _, Sha512};
 
+use crate::aggregation::{Learned, Remote};
 use crate::body::Body;
 use crate::negotiate::{self, Media, Shape};
 use crate::pipeline::Call;
 use crate::{encode, health, pipeline, reply};
 
+use listed::Listed;
 pub(crate) use published::Published;
 pub(crate) use served::{Group, Served, ServedSubresource, Version, kind_of};
 
@@ -55,7 +58,10 @@ impl Document {
 
 /// Everything there is to discover.
 pub(crate) struct Discovery {
+    /// What this server serves itself.
     pub(crate) groups: Vec<Group>,
+    /// With what others serve.
+    listed: Vec<Listed>,
     core: Aggregated,
     named: Aggregated,
 }
@@ -67,14 +73,20 @@ struct Aggregated {
 }
 
 impl Discovery {
-    pub(crate) fn new(resources: &[Arc<Resource>]) -> Self {
+    /// Of the kinds served here, and of what others serve.
+    pub(crate) fn new(resources: &[Arc<Resource>], remotes: &[(Arc<Remote>, Option<Arc<Learned>>)]) -> Self {
         let groups = served::groups(resources);
+        let listed = listed::listed(&groups, remotes);
         let aggregated = |core: bool| {
-            let groups: Vec<&Group> = groups.iter().filter(|group| group.name.is_empty() == core).collect();
+            let groups: Vec<&Listed> = listed.iter().filter(|group| group.name.is_empty() == core).collect();
             let document = |version: &str| Document::new(aggregated::document(&groups, version).to_string());
             Aggregated { v2: document("apidiscovery.k8s.io/v2"), v2beta1: document("apidiscovery.k8s.io/v2beta1") }
         };
-        Self { core: aggregated(true), named: aggregated(false), groups }
+        Self { core: aggregated(true), named: aggregated(false), groups, listed }
+    }
+
+    fn listed(&self, name: &str) -> Result<&Listed, Status> {
+        self.listed.iter().find(|group| group.name == name).ok_or_else(Status::path_not_found)
     }
 
     /// One group; the core group is the one without a name.
@@ -90,15 +102,15 @@ pub(crate) async fn path(call: &Call) -> Result<Response<Body>, Status> {
     }
     let path = call.attributes.path.trim_end_matches('/');
     let parts: Vec<&str> = path.split('/').skip(1).collect();
-    let published = call.server.published.now(&call.server.registry);
+    let published = call.server.published.now(&call.server.registry, &call.server.aggregation);
     let discovery = &published.discovery;
-    let Discovery { groups, core, named } = discovery;
+    let Discovery { listed, core, named, .. } = discovery;
     match parts[..] {
-        [] => Ok(reply::json(StatusCode::OK, &legacy::paths(groups))),
+        [] => Ok(reply::json(StatusCode::OK, &legacy::paths(listed))),
         ["api"] => Ok(root(call, core, legacy::versions)?),
-        ["apis"] => Ok(root(call, named, || legacy::groups(groups))?),
+        ["apis"] => Ok(root(call, named, || legacy::groups(listed))?),
         ["api", version] => document(call, &legacy::resources(discovery.group("")?, version)?),
-        ["apis", group] if !group.is_empty() => document(call, &legacy::group(discovery.group(group)?)),
+        ["apis", group] if !group.is_empty() => document(call, &legacy::group(discovery.listed(group)?)),
         ["apis", group, version] if !group.is_empty() => {
             document(call, &legacy::resources(discovery.group(group)?, version)?)
         }

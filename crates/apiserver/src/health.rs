@@ -28,8 +28,29 @@ static CHECKS: [Check; 2] = [
     Check { name: "store", vital: false, ask: |server| Box::pin(store(server)) },
 ];
 
+/// A check of something that only some servers have.
+pub(crate) struct OwnCheck {
+    name: &'static str,
+    ask: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+}
+
+impl ApiServer {
+    /// Adds a check to `/healthz` and `/readyz`: of something outside without which part of the API fails. Asked at every request for
+    /// them, so it answers from memory.
+    pub fn add_check(&self, name: &'static str, ask: impl Fn() -> Result<(), String> + Send + Sync + 'static) {
+        self.own_checks.write().push(OwnCheck { name, ask: Box::new(ask) });
+    }
+
+    /// What the added checks of an endpoint say; of one alone, or all.
+    fn own(&self, endpoint: &str, single: &str) -> Vec<(&'static str, Result<(), String>)> {
+        let checks = self.own_checks.read();
+        let asked = checks.iter().filter(|check| endpoint != "livez" && (single.is_empty() || check.name == single));
+        asked.map(|check| (check.name, (check.ask)())).collect()
+    }
+}
+
 /// The store answers, and the cache follows it.
-async fn store(server: &ApiServer) -> Result<(), String> {
+pub(crate) async fn store(server: &ApiServer) -> Result<(), String> {
     let cache = server.registry.cache();
     cache.healthy().map_err(|error| error.to_string())?;
     let answer = tokio::time::timeout(PATIENCE, cache.fresh()).await;
@@ -51,8 +72,14 @@ pub(crate) async fn answer(call: &Call) -> Result<Response<Body>, Status> {
     if single.is_empty() {
         return Ok(all(call, endpoint, checks).await);
     }
-    let check = checks.find(|check| check.name == single).ok_or_else(Status::path_not_found)?;
-    Ok(match (check.ask)(&call.server).await {
+    let answer = match call.server.own(endpoint, single).pop() {
+        Some((_, answer)) => answer,
+        None => {
+            let check = checks.find(|check| check.name == single).ok_or_else(Status::path_not_found)?;
+            (check.ask)(&call.server).await
+        }
+    };
+    Ok(match answer {
         Ok(()) => reply::text(StatusCode::OK, "ok"),
         Err(why) => reply::text(StatusCode::INTERNAL_SERVER_ERROR, format!("internal server error: {why}\n")),
     })
@@ -61,13 +88,18 @@ pub(crate) async fn answer(call: &Call) -> Result<Response<Body>, Status> {
 async fn all(call: &Call, endpoint: &str, checks: impl Iterator<Item = &'static Check>) -> Response<Body> {
     let mut excluded: BTreeSet<&str> = call.query.all("exclude").collect();
     let (mut lines, mut failed) = (String::new(), Vec::new());
+    let mut answers = Vec::new();
     for check in checks {
-        let name = check.name;
+        let answer = if excluded.contains(check.name) { Ok(()) } else { (check.ask)(&call.server).await };
+        answers.push((check.name, answer));
+    }
+    answers.extend(call.server.own(endpoint, ""));
+    for (name, answer) in answers {
         if excluded.remove(name) {
             lines += &format!("[+]{name} excluded: ok\n");
             continue;
         }
-        match (check.ask)(&call.server).await {
+        match answer {
             Ok(()) => lines += &format!("[+]{name} ok\n"),
             Err(why) => {
                 lines += &format!("[-]{name} failed: reason withheld\n");

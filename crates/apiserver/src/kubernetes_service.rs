@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 const NAME: &str = "kubernetes";
 const NAMESPACE: &str = "default";
 const PORT: u16 = 443;
+/// Looks at an object that others write at the same time.
+const ATTEMPTS: usize = 10;
 
 /// Where the API is.
 #[derive(Debug, Clone, Copy)]
@@ -83,8 +85,19 @@ fn family(ip: IpAddr) -> &'static str {
     if ip.is_ipv4() { "IPv4" } else { "IPv6" }
 }
 
-/// Creates the object, or writes the wanted members over those that are there.
+/// Creates the object, or writes the wanted members over those that are there. Another server that does so at the same moment is no
+/// failure: what it wrote is looked at again.
 async fn settle(registry: &Arc<Registry>, wanted: Value) -> Result<(), Status> {
+    for _ in 1..ATTEMPTS {
+        match settle_once(registry, wanted.clone()).await {
+            Err(status) if status.is_conflict() => {}
+            done => return done,
+        }
+    }
+    settle_once(registry, wanted).await
+}
+
+async fn settle_once(registry: &Arc<Registry>, wanted: Value) -> Result<(), Status> {
     if registry.ensure(wanted.clone()).await? {
         return Ok(());
     }

@@ -12,6 +12,8 @@
 //! | `reviews`, `connect` | what is answered without being stored: access reviews, tokens, logs, streams, proxies |
 //! | `discovery`, `openapi`, `health`, `metrics` | what the server says about itself |
 //! | [`audit`](Audit) | who did what and what came of it, as lines of `audit.k8s.io/v1` |
+//! | `aggregation` | APIServices: what extension servers serve, and requests for it passed on |
+//! | `provider_keys` | the keys of OpenID providers |
 //! | `kubernetes_service` | the Service `default/kubernetes` and its endpoints |
 //!
 //! What it does not do: it decides nothing about objects (the registry does) nor about people (access does), keeps no state of its own
@@ -22,10 +24,12 @@
 //! - a request that panics is answered 500 and harms no other; a body, a depth and a wait are bounded;
 //! - nothing is answered before it was authenticated and authorized, except that credentials which do not hold get 401.
 
+mod aggregation;
 mod audit;
 mod blocks;
 mod body;
 mod caller;
+mod component_statuses;
 mod connect;
 mod decode;
 mod discovery;
@@ -43,20 +47,28 @@ mod openapi;
 mod path;
 mod pipeline;
 mod pretty;
+mod provider_keys;
 mod query;
 mod reply;
 mod reviews;
 mod server;
 mod service;
+mod service_endpoints;
+mod trace;
 mod verbs;
 mod version;
 mod webhook_client;
 
-pub use audit::{Audit, FileOptions, Level, Log, LogFile, Mode, Policy, PolicyError, Sink, Stage};
+pub use aggregation::FrontProxy;
+pub use audit::{
+    Audit, BatchOptions, Batches, FileOptions, Level, Log, LogFile, Mode, Policy, PolicyError, Receiver, Sink, Stage,
+    Throttle, Webhook,
+};
 pub use body::{Body, BodyError, BoxError};
 pub use flow_control::Limits;
 pub use kubernetes_service::{Address, publish};
 pub use server::{ApiServer, Options};
 pub use service::Service;
+pub use trace::{RequestSpan, Spans, Tracer};
 pub use version::Version;
 pub use webhook_client::HttpsWebhooks;

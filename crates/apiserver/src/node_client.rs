@@ -1,6 +1,6 @@
 //! HTTP to nodes, pods and services: one connection a request, cancelled with it.
 
-mod unverified;
+pub(crate) mod unverified;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,9 +65,39 @@ pub(crate) enum Tls {
 impl Target {
     /// `10.0.0.1:10250`; IPv6 addresses in brackets.
     pub(crate) fn authority(&self) -> String {
-        let Self { host, port, .. } = self;
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+        authority(&self.host, self.port)
     }
+}
+
+/// Host and port as one.
+pub(crate) fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// As [`NodeClient::send`], over TLS to the first of `targets` that takes the connection; `name` is what its certificate has to say.
+pub(crate) async fn send_over(
+    tls: &TlsConnector,
+    name: &str,
+    targets: &[(String, u16)],
+    request: Request<RequestBody>,
+) -> Result<Response<Body>, ReachError> {
+    let mut failure = ReachError::Timeout(name.to_owned());
+    for (host, port) in targets {
+        let authority = authority(host, *port);
+        match tokio::time::timeout(CONNECT, connect_over(tls, name, host, *port)).await {
+            Ok(Ok(stream)) => return exchange(stream, request, authority).await,
+            Ok(Err(error)) => failure = ReachError::Connect(authority, error),
+            Err(_) => failure = ReachError::Timeout(authority),
+        }
+    }
+    Err(failure)
+}
+
+async fn connect_over(tls: &TlsConnector, name: &str, host: &str, port: u16) -> std::io::Result<Box<dyn Connection>> {
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    let name = ServerName::try_from(name.to_owned()).map_err(std::io::Error::other)?;
+    Ok(Box::new(tls.connect(name, stream).await?))
 }
 
 /// Speaks to peers behind the API.

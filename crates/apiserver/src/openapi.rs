@@ -16,6 +16,7 @@ use sampan_api::openapi::Descriptions;
 use sampan_meta::Status;
 use serde_json::{Map, Value, json};
 
+use crate::aggregation::{Learned, Remote};
 use crate::body::Body;
 use crate::discovery::{self, Discovery, Group};
 use crate::negotiate::{self, Media, Shape};
@@ -26,6 +27,8 @@ use packed::Packed;
 /// The documents of one server.
 pub(crate) struct OpenApi {
     versions: Vec<Arc<Version>>,
+    /// Documents of others: their paths, and where they say they are.
+    remote: Vec<(String, String)>,
     index: OnceLock<Packed>,
     v2_json: OnceLock<Packed>,
     v2_protobuf: OnceLock<Packed>,
@@ -42,7 +45,15 @@ struct Version {
 
 impl OpenApi {
     /// Documents that `before` has already and that stay as they are are taken over.
-    pub(crate) fn new(discovery: &Discovery, before: Option<&Self>) -> Self {
+    pub(crate) fn new(
+        discovery: &Discovery,
+        remotes: &[(Arc<Remote>, Option<Arc<Learned>>)],
+        before: Option<&Self>,
+    ) -> Self {
+        let remote = remotes.iter().filter_map(|(remote, learned)| {
+            let url = learned.as_ref()?.openapi.clone()?;
+            Some((format!("apis/{}/{}", remote.group, remote.version), url))
+        });
         let known = |wanted: &Version| {
             before.into_iter().flat_map(|before| &before.versions).find(|known| known.same(wanted)).cloned()
         };
@@ -59,6 +70,7 @@ impl OpenApi {
         });
         Self {
             versions: versions.collect(),
+            remote: remote.collect(),
             index: OnceLock::new(),
             v2_json: OnceLock::new(),
             v2_protobuf: OnceLock::new(),
@@ -124,6 +136,9 @@ impl OpenApi {
             for known in &self.versions {
                 let document = known.document(version, || descriptions.get_or_init(Descriptions::read));
                 paths.insert(known.path.clone(), json!({ "serverRelativeURL": url(&known.path, &document.hash) }));
+            }
+            for (path, url) in &self.remote {
+                paths.insert(path.clone(), json!({ "serverRelativeURL": url }));
             }
             Packed::new(json!({ "paths": paths }).to_string().as_bytes())
         })

@@ -20,7 +20,7 @@ pub(crate) struct RequestInfo {
     pub(crate) subresource: String,
     pub(crate) namespace: String,
     pub(crate) name: String,
-    /// What follows the subresource: the path to proxy to.
+    /// What follows the subresource: the path to proxy to. What this server serves otherwise has nothing there.
     pub(crate) remainder: String,
     /// True if the path names a resource.
     pub(crate) resource_request: bool,
@@ -76,8 +76,8 @@ fn name_parts(info: &mut RequestInfo, mut parts: Vec<String>) -> Option<()> {
     info.resource = parts.next()?;
     info.name = parts.next().unwrap_or_default();
     info.subresource = parts.next().unwrap_or_default();
-    if info.subresource != "proxy" {
-        return (parts.next().is_none() && !matches!(&*info.name, "." | "..")).then_some(());
+    if info.subresource != "proxy" && matches!(&*info.name, "." | "..") {
+        return None;
     }
     for part in parts {
         info.remainder.push('/');
@@ -155,6 +155,7 @@ mod tests {
             "resource patch apps/v1 deployments/scale ns=a name=d rest=",
         );
         check("GET /api/v1/namespaces/a/pods/b:80/proxy/x/y", "resource get /v1 pods/proxy ns=a name=b:80 rest=/x/y");
+        check("GET /apis/a.b/v1/namespaces/a/pods/b/c/d/e", "resource get a.b/v1 pods/c ns=a name=b rest=/d/e");
         check("GET /api/v1/nodes/n/proxy/x/", "resource get /v1 nodes/proxy ns= name=n rest=/x/");
         check(
             "GET /api/v1/namespaces/a/pods?fieldSelector=metadata.name%3Dp",
@@ -186,7 +187,6 @@ mod tests {
     #[test]
     fn paths_that_mean_nothing_are_refused() {
         check("GET /api/v1/namespaces/a/pods/..", "none");
-        check("GET /api/v1/namespaces/a/pods/b/c/d/e", "none");
         check("GET /api/v1/namespaces/%ff/pods", "none");
     }
 }

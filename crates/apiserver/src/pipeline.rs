@@ -31,7 +31,7 @@ use crate::metrics::{Asked, InProgress, Sort};
 use crate::path::{self, RequestInfo};
 use crate::query::Query;
 use crate::server::ApiServer;
-use crate::{encode, gzip, impersonate, pretty, reply, verbs};
+use crate::{aggregation, encode, gzip, impersonate, pretty, reply, trace, verbs};
 use deadline::deadline;
 use seat::seat;
 
@@ -75,6 +75,8 @@ struct Aside {
     warnings: Vec<String>,
     classified: Classified,
     trail: Option<Trail>,
+    /// Whether who asks may have its own trace told.
+    trusted: bool,
 }
 
 /// Answers a request, whatever happens.
@@ -97,6 +99,11 @@ pub(crate) async fn handle(
         upgrade: parts.extensions.remove(),
     };
     let audit_id = head.audit_id.clone();
+    let span = server
+        .tracer
+        .get()
+        .map(|tracer| trace::Open::new(tracer.begin(&head.headers), (&head.method, head.path.as_str()), head.received));
+    let context = span.as_ref().map(|span| span.context);
     let accepts_gzip = gzip::accepted(&head.headers);
     let wants_indent = pretty::wanted(&head.query, &head.headers);
     let failure_media = reply::failure_media(&head.headers);
@@ -110,7 +117,8 @@ pub(crate) async fn handle(
             let resource = server.registry.find(&info.group, &info.version, &info.resource);
             asked = asked_for(&info, resource.as_deref(), &head);
             sort = sort_of(&info, &head.query);
-            guarded(answer(&server, caller, info, head, body, (sort, asked), &mut aside), &mut panic).await
+            let answer = answer(&server, caller, info, head, body, (sort, asked), &mut aside);
+            guarded(trace::within(context, answer), &mut panic).await
         }
     };
     let (mut response, failure) = match outcome {
@@ -122,6 +130,10 @@ pub(crate) async fn handle(
     }
     if let Some(trail) = aside.trail.take() {
         response = trail.answered(response, failure.as_ref(), panic.as_deref()).await;
+    }
+    if let (Some(span), Some(tracer)) = (span, server.tracer.get()) {
+        let end = || span.end(server.clock.now(), response.status().as_u16(), &audit_id);
+        tracer.end(&span.context, aside.trusted, end);
     }
     server.metrics.end(asked, response.status().as_u16(), (sort != Sort::LongRunning).then(|| began.elapsed()));
     reply::dress(&mut response, &audit_id, &aside.warnings);
@@ -154,8 +166,10 @@ async fn answer(
     (sort, asked): (Sort, Asked),
     aside: &mut Aside,
 ) -> Result<Response<Body>, Status> {
-    let Aside { warnings, classified, trail } = aside;
+    let Aside { warnings, classified, trail, trusted } = aside;
+    server.provider_keys.prepare(&head.headers).await;
     let user = log_who(server, &caller, &info, &head, sort, trail).await?;
+    *trusted = trace::is_trusted(&user);
     let Head { method, path, query, headers, upgrade, .. } = head;
     let user = impersonate::resolve(server, user, &headers)?;
     if let Some(trail) = trail.as_mut().filter(|_| headers.contains_key("impersonate-user")) {
@@ -261,6 +275,9 @@ fn authorize(server: &ApiServer, attributes: &Attributes, trail: &mut Option<Tra
 
 /// Boxed, so that the state of the largest verb is no part of every request's.
 fn dispatch(call: &mut Call, body: RequestBody) -> BoxFuture<'_, Result<Response<Body>, Status>> {
+    if let Some(remote) = call.server.aggregation.find(&call.server.registry, &call.attributes.path) {
+        return Box::pin(async move { aggregation::answer(call, &remote, body).await });
+    }
     if call.attributes.resource_request {
         Box::pin(verbs::resource(call, body))
     } else {

@@ -111,6 +111,9 @@ pub(crate) async fn answer(
     let sent_as = decode::media(&call.headers)?;
     let bytes = decode::read(body, &call.headers, call.server.limits.body).await?;
     let question = decode::object(&bytes, sent_as, expected, validation, &mut call.warnings)?;
+    if let Some(token) = sampan_meta::object::str_at(&question, "/spec/token") {
+        call.server.provider_keys.prepare_token(token).await;
+    }
     let mut answer = (review.answer)(call, question)?;
     answer["apiVersion"] = api_version.into();
     answer["kind"] = review.kind.into();

@@ -1,7 +1,8 @@
 //! What a server is made of.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::RwLock;
 use rustls::{ClientConfig, ServerConfig};
 use sampan_access::{Authenticator, Authorizer, token};
 use sampan_api::request::{Admission, User};
@@ -10,13 +11,17 @@ use sampan_registry::{Registry, Resource};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::aggregation::Aggregation;
 use crate::audit::Audit;
 use crate::caller::Caller;
 use crate::discovery::Published;
 use crate::flow_control::{Configuration, FlowControl, Limits};
+use crate::health::OwnCheck;
 use crate::metrics::Metrics;
 use crate::node_client::NodeClient;
+use crate::provider_keys::ProviderKeys;
 use crate::service::Service;
+use crate::trace::Tracer;
 use crate::version::Version;
 
 /// What a server is given.
@@ -60,7 +65,12 @@ pub struct ApiServer {
     flow_objects: [Arc<Resource>; 2],
     pub(crate) metrics: Metrics,
     pub(crate) published: Published,
+    pub(crate) aggregation: Aggregation,
+    pub(crate) provider_keys: ProviderKeys,
     pub(crate) audit: Option<Arc<Audit>>,
+    /// Checks that only some servers have.
+    pub(crate) own_checks: RwLock<Vec<OwnCheck>>,
+    pub(crate) tracer: OnceLock<Tracer>,
 }
 
 impl ApiServer {
@@ -83,7 +93,9 @@ impl ApiServer {
             node_client,
             limits,
         } = options;
-        let published = Published::new(&registry);
+        let aggregation = Aggregation::new(&registry, Arc::clone(&clock));
+        let provider_keys = ProviderKeys::new(&authenticator, &clock);
+        let published = Published::new(&registry, &aggregation);
         let flow_objects = ["prioritylevelconfigurations", "flowschemas"].map(|plural| {
             let found = registry.find("flowcontrol.apiserver.k8s.io", "v1", plural);
             found.expect("the kinds of flow control are built in")
@@ -103,8 +115,18 @@ impl ApiServer {
             version,
             limits,
             published,
+            aggregation,
+            provider_keys,
             audit,
+            own_checks: RwLock::default(),
+            tracer: OnceLock::new(),
         })
+    }
+
+    /// Has spans of requests told from now on. The first tracer stays.
+    pub fn trace(&self, tracer: Tracer) {
+        // Nothing is lost with a second one but itself.
+        let _ = self.tracer.set(tracer);
     }
 
     /// The API without a socket, for parts in the same process: every request is made by `user` and authorized as such.

@@ -19,11 +19,14 @@ use crate::decode::{self, RequestBody};
 use crate::encode::{self, Include, TableOptions};
 use crate::negotiate::Form;
 use crate::pipeline::Call;
-use crate::{connect, reply, reviews};
+use crate::{component_statuses, connect, reply, reviews};
 
 /// Answers a request for a resource.
 pub(crate) async fn resource(call: &mut Call, body: RequestBody) -> Result<Response<Body>, Status> {
     let attributes = &call.attributes;
+    if !call.remainder.is_empty() && attributes.subresource != "proxy" {
+        return Err(Status::path_not_found());
+    }
     let Some(resource) = call.server.registry.find(&attributes.group, &attributes.version, &attributes.resource) else {
         return match reviews::find(&attributes.group, &attributes.version, &attributes.resource) {
             Some(review) => reviews::answer(call, review, body).await,
@@ -39,6 +42,9 @@ pub(crate) async fn resource(call: &mut Call, body: RequestBody) -> Result<Respo
         }
     }
     check_verb(call, &resource)?;
+    if component_statuses::is(&resource) {
+        return component_statuses::answer(call, &resource).await;
+    }
     match call.attributes.verb.as_str() {
         "get" => read::get(call, &resource).await,
         "list" => read::list(call, &resource).await,
@@ -111,12 +117,12 @@ fn reading(call: &Call) -> RequestContext<'_> {
     RequestContext::new(&call.attributes, &*call.server.admission)
 }
 
-fn table_options(call: &Call) -> Result<TableOptions, Status> {
+pub(crate) fn table_options(call: &Call) -> Result<TableOptions, Status> {
     Ok(TableOptions { include: Include::of(&call.query)?, now: call.server.clock.now() })
 }
 
 /// Answers with one object.
-fn answer(
+pub(crate) fn answer(
     call: &Call,
     code: StatusCode,
     form: Form,

@@ -9,18 +9,18 @@ use futures::future::BoxFuture;
 use http::{Request, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use sampan_access::{WebhookClient, pki};
+use sampan_access::pki;
 use sampan_api::request::Lister;
-use sampan_meta::{Clock, GroupResource, object};
+use sampan_api::webhook::WebhookClient;
+use sampan_meta::{Clock, object};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::connect::proxy::ready;
-use crate::node_client::Tls;
+use crate::service_endpoints::{authorities, targets};
+use crate::trace;
 
 /// Bytes of an answer that are read; a patch of the largest object fits.
 const MAX_ANSWER: usize = 4 << 20;
@@ -117,12 +117,15 @@ impl HttpsWebhooks {
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| broken(error.to_string()))?;
         let _driver = AbortOnDropHandle::new(tokio::spawn(connection));
-        let request = Request::post(&place.path)
+        let mut request = Request::post(&place.path)
             .header(header::HOST, format!("{}:{}", place.host, place.port))
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json, */*")
-            .header(header::USER_AGENT, "kube-apiserver-admission")
-            .body(Full::new(Bytes::from(review.to_string())));
+            .header(header::USER_AGENT, "kube-apiserver-admission");
+        if let Some(traceparent) = trace::traceparent() {
+            request = request.header(trace::TRACEPARENT, traceparent);
+        }
+        let request = request.body(Full::new(Bytes::from(review.to_string())));
         let request = request.map_err(|error| broken(error.to_string()))?;
         let answer = sender.send_request(request).await.map_err(|error| broken(error.to_string()))?;
         let (head, body) = answer.into_parts();
@@ -165,40 +168,10 @@ impl HttpsWebhooks {
     }
 
     fn targets(&self, place: &Place) -> Result<Vec<(String, u16)>, String> {
-        let Some((namespace, name)) = &place.service else { return Ok(vec![(place.host.clone(), place.port)]) };
-        let service = self.lister.get(&GroupResource::new("", "services"), namespace, name);
-        let service = service.ok_or_else(|| format!("service {name:?} not found"))?;
-        if object::str_at(&service, "/spec/type") == Some("ExternalName") {
-            let host = object::str_at(&service, "/spec/externalName").unwrap_or_default();
-            return Ok(vec![(host.to_owned(), place.port)]);
+        match &place.service {
+            Some((namespace, name)) => targets(&*self.lister, namespace, name, place.port),
+            None => Ok(vec![(place.host.clone(), place.port)]),
         }
-        let ports = object::list_at(&service, "/spec/ports").iter();
-        let mut ports = ports.filter(|port| object::i64_at(port, "/port") == Some(i64::from(place.port)));
-        let port = ports.next().ok_or_else(|| format!("no service port {} found for service {name:?}", place.port))?;
-        let port = object::str_at(port, "/name").unwrap_or_default();
-        let slices = self.lister.list(&GroupResource::new("discovery.k8s.io", "endpointslices"), Some(namespace));
-        let own = slices.iter().filter(|slice| object::label(slice, "kubernetes.io/service-name") == Some(name));
-        let found: Vec<_> = own
-            .flat_map(|slice| ready(slice, port, Tls::Unverified))
-            .map(|target| (target.host, target.port))
-            .collect();
-        match found.is_empty() {
-            true => Err(format!("no endpoints available for service {name:?}")),
-            false => Ok(found),
-        }
-    }
-}
-
-/// The certificates of a `caBundle`: PEM in base64.
-fn authorities(bundle: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    use base64::Engine;
-    let unable = |why: String| format!("unable to load root certificates: {why}");
-    let pem = base64::engine::general_purpose::STANDARD.decode(bundle).map_err(|error| unable(error.to_string()))?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let certificates = certificates.map_err(|error| unable(error.to_string()))?;
-    match certificates.is_empty() {
-        true => Err(unable("there is none in the bundle".to_owned())),
-        false => Ok(certificates),
     }
 }
 
@@ -237,11 +210,5 @@ mod tests {
             let place = Place::of(&config, Duration::from_secs(5)).expect("it is a place");
             assert_eq!((&*place.url, &*place.host, place.port, &*place.path), (url, host, port, path));
         }
-    }
-
-    #[test]
-    fn a_bundle_without_certificates_vouches_for_nobody() {
-        assert!(authorities("bm90aGluZw==").is_err_and(|why| why.contains("there is none")));
-        assert!(authorities("***").is_err());
     }
 }

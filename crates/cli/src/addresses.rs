@@ -16,16 +16,18 @@ const SERVICES: std::ops::Range<u8> = 128..192;
 const KUBELET_PORT: u16 = 10250;
 const CLAIM_PORT: u16 = 10249;
 
+const SERVICE_RANGE: &str = "service-range";
+
 /// A node's range, claimed: the bound listener is the claim and becomes the node's API.
 pub(crate) struct NodeRange {
     pub(crate) base: Ipv4Addr,
     pub(crate) listener: TcpListener,
 }
 
-/// A cluster's range for Services. The claim holds as long as this lives.
+/// A cluster's range for Services. The claim holds as long as this lives; of several servers of one cluster one has it.
 pub(crate) struct ServiceRange {
     pub(crate) base: Ipv4Addr,
-    _claim: TcpListener,
+    _claim: Option<TcpListener>,
 }
 
 impl NodeRange {
@@ -42,8 +44,16 @@ impl NodeRange {
 
 impl ServiceRange {
     pub(crate) fn claim(layout: &Layout, start: u16) -> Result<Self> {
-        let (base, claim) = claim(layout, "service-range", SERVICES, start, CLAIM_PORT)?;
-        Ok(Self { base, _claim: claim })
+        let (base, claim) = claim(layout, SERVICE_RANGE, SERVICES, start, CLAIM_PORT)?;
+        Ok(Self { base, _claim: Some(claim) })
+    }
+
+    /// The range of a cluster that others have made, known by the address of its Service `default/kubernetes`.
+    pub(crate) fn join(layout: &Layout, kubernetes: Ipv4Addr) -> Result<Self> {
+        let [first, second, ..] = kubernetes.octets();
+        let base = Ipv4Addr::new(first, second, 0, 0);
+        layout.remember(SERVICE_RANGE, &base.to_string())?;
+        Ok(Self { base, _claim: bind(base, CLAIM_PORT).ok() })
     }
 
     /// The address of Service `default/kubernetes`.
@@ -103,5 +113,16 @@ mod tests {
         let base = first.base;
         drop(first);
         assert_eq!(NodeRange::claim(&a, 7).unwrap().base, base);
+    }
+
+    #[test]
+    fn servers_of_one_cluster_share_its_range() {
+        let directories = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let [a, b, c] = directories.each_ref().map(|directory| Layout::create(directory.path()).unwrap());
+        let first = ServiceRange::claim(&a, 60).unwrap();
+        let second = ServiceRange::join(&b, first.kubernetes()).unwrap();
+        assert_eq!(second.base, first.base);
+        let other = ServiceRange::claim(&c, 60).unwrap();
+        assert_ne!(other.base, first.base, "another cluster has its own");
     }
 }

@@ -29,11 +29,17 @@ pub(crate) enum Command {
     Push(Push),
     /// Say what this machine offers pods, and what to do about what is missing
     Doctor(Doctor),
+    /// Measure how many nodes and pods the control plane carries on this machine: real server, simulated nodes, real time
+    Simulate(Simulate),
     /// Manage the tokens nodes join with
     Token {
         #[command(subcommand)]
         command: Token,
     },
+    /// Copy a cluster's state into one file, while it runs or not
+    Backup(Backup),
+    /// Make a cluster of a backup, on either store; what is there already is never overwritten
+    Restore(Restore),
     /// Manage the keys that Secrets are encrypted with in the store
     Secrets {
         #[command(subcommand)]
@@ -90,11 +96,51 @@ pub(crate) struct Server {
     /// made at the first start, when not given. Servers that share a store need the same one
     #[arg(long, value_name = "FILE")]
     pub(crate) encryption_provider_config: Option<PathBuf>,
+    /// Where to send spans of requests, a TracingConfiguration; when not given, there are none
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tracing_config_file: Option<PathBuf>,
     /// Admission plugins beyond those that are always on, as kube-apiserver has them
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = ["DenyServiceExternalIPs"])]
     pub(crate) enable_admission_plugins: Vec<String>,
     #[command(flatten)]
     pub(crate) audit: AuditLog,
+    #[command(flatten)]
+    pub(crate) authentication: Authentication,
+}
+
+/// Users whom somebody else knows. Names and meanings are kube-apiserver's.
+#[derive(Args)]
+pub(crate) struct Authentication {
+    /// Whose ID tokens are believed and what they make of their bearers, an AuthenticationConfiguration
+    #[arg(long, value_name = "FILE", conflicts_with = "oidc_issuer_url")]
+    pub(crate) authentication_config: Option<PathBuf>,
+    /// The OpenID Connect issuer whose ID tokens are believed, an https URL
+    #[arg(long, value_name = "URL", requires = "oidc_client_id")]
+    pub(crate) oidc_issuer_url: Option<String>,
+    /// Whom those tokens have to be for
+    #[arg(long, value_name = "ID", requires = "oidc_issuer_url")]
+    pub(crate) oidc_client_id: Option<String>,
+    /// The claim that is the user name
+    #[arg(long, value_name = "CLAIM", default_value = "sub")]
+    pub(crate) oidc_username_claim: String,
+    /// What comes before it; `-` for nothing; the issuer and `#` when not given, unless the claim is `email`
+    #[arg(long, value_name = "PREFIX", allow_hyphen_values = true, default_value = "")]
+    pub(crate) oidc_username_prefix: String,
+    /// The claim that is the groups
+    #[arg(long, value_name = "CLAIM", default_value = "")]
+    pub(crate) oidc_groups_claim: String,
+    /// What comes before each group
+    #[arg(long, value_name = "PREFIX", default_value = "")]
+    pub(crate) oidc_groups_prefix: String,
+    /// A claim the token must have with this value; may be given several times
+    #[arg(long, value_name = "CLAIM=VALUE", value_delimiter = ',')]
+    pub(crate) oidc_required_claim: Vec<String>,
+    /// Who vouches for the issuer's server; whom the machine trusts when not given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) oidc_ca_file: Option<PathBuf>,
+    /// The algorithms tokens may be signed with
+    #[arg(long, value_name = "ALG", value_delimiter = ',', default_value = "RS256")]
+    pub(crate) oidc_signing_algs: Vec<String>,
 }
 
 /// What is logged of the API's requests. Names and meanings are kube-apiserver's.
@@ -118,6 +164,37 @@ pub(crate) struct AuditLog {
     /// What a request does when the log does not keep up: `blocking` waits, `batch` goes on and its line is lost
     #[arg(long, default_value = "blocking", value_name = "MODE")]
     pub(crate) audit_log_mode: sampan_apiserver::Mode,
+    #[command(flatten)]
+    pub(crate) webhook: AuditWebhook,
+}
+
+/// Whom the same is told besides. Names, meanings and defaults are kube-apiserver's.
+#[derive(Args)]
+pub(crate) struct AuditWebhook {
+    /// A kubeconfig that says where to send audit events, and as whom
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audit_webhook_config_file: Option<PathBuf>,
+    /// How long to wait before a list that did not arrive is sent again; each further pause is longer
+    #[arg(long, default_value = "10s", value_name = "TIME")]
+    pub(crate) audit_webhook_initial_backoff: String,
+    /// Events that may wait; those that come when it is full are lost, and counted in apiserver_audit_error_total
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    pub(crate) audit_webhook_batch_buffer_size: usize,
+    /// Events in a list at most
+    #[arg(long, default_value_t = 400, value_name = "N")]
+    pub(crate) audit_webhook_batch_max_size: usize,
+    /// How long the first event of a list waits for others
+    #[arg(long, default_value = "30s", value_name = "TIME")]
+    pub(crate) audit_webhook_batch_max_wait: String,
+    /// Whether lists are held back when there are too many
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub(crate) audit_webhook_batch_throttle_enable: bool,
+    /// Lists a second at most
+    #[arg(long, default_value_t = 10.0, value_name = "N")]
+    pub(crate) audit_webhook_batch_throttle_qps: f64,
+    /// Lists that may go at once after a pause
+    #[arg(long, default_value_t = 15, value_name = "N")]
+    pub(crate) audit_webhook_batch_throttle_burst: u32,
 }
 
 #[derive(Args)]
@@ -142,6 +219,55 @@ pub(crate) struct Doctor {
     /// containerd's socket; /run/containerd/containerd.sock when not given
     #[arg(long, value_name = "SOCKET")]
     pub(crate) containerd: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Simulate {
+    /// How many nodes
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) nodes: u32,
+    /// How many pods, in Deployments of a thousand
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) pods: u32,
+    /// Create the pods themselves, so many a second (0: as fast as they are taken), instead of Deployments
+    #[arg(long, value_name = "N")]
+    pub(crate) rate: Option<u32>,
+    /// Apply this manifest instead; what it makes has run once every pod does and nothing has happened for five seconds
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["pods", "rate", "pod_cpu", "pod_memory"])]
+    pub(crate) manifest: Option<PathBuf>,
+    /// What a pod requests of a processor
+    #[arg(long, default_value = "10m", value_name = "QUANTITY")]
+    pub(crate) pod_cpu: String,
+    /// What a pod requests of memory
+    #[arg(long, default_value = "16Mi", value_name = "QUANTITY")]
+    pub(crate) pod_memory: String,
+    /// Processors of a node
+    #[arg(long, default_value = "8", value_name = "QUANTITY")]
+    pub(crate) node_cpu: String,
+    /// Memory of a node
+    #[arg(long, default_value = "32Gi", value_name = "QUANTITY")]
+    pub(crate) node_memory: String,
+    /// Pods a node takes
+    #[arg(long, default_value_t = 110, value_name = "N")]
+    pub(crate) node_pods: u32,
+    /// Zones the nodes are in
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub(crate) zones: u32,
+    /// How long a pod takes to run once its node has it
+    #[arg(long, default_value_t = 0, value_name = "MILLISECONDS")]
+    pub(crate) start_millis: u64,
+    /// Where objects are stored: `memory`, `sqlite` (with all its fsyncs), or a URL `postgres://…`
+    #[arg(long, default_value = "memory", value_name = "STORE")]
+    pub(crate) store: String,
+    /// Keep the audit log that a server keeps by default
+    #[arg(long)]
+    pub(crate) audit_log: bool,
+    /// How long the pods may take
+    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
+    pub(crate) timeout_seconds: u64,
+    /// Directory for the server's state; a temporary one when not given
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -214,6 +340,36 @@ pub(crate) struct Push {
     pub(crate) plain_http: bool,
     #[command(flatten)]
     pub(crate) cluster: Cluster,
+}
+
+#[derive(Args)]
+pub(crate) struct Backup {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// Where the server stores objects: `sqlite` (below the data directory), or a URL `postgres://…`
+    #[arg(long, env = "SAMPAN_STORE", default_value = "sqlite", value_name = "STORE")]
+    pub(crate) store: String,
+    /// The file to write, for its owner alone: it holds the cluster's keys and the keys of its Secrets
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// The keys Secrets are encrypted with, if the server was given them by this flag
+    #[arg(long, value_name = "FILE")]
+    pub(crate) encryption_provider_config: Option<PathBuf>,
+    /// Leave out what was pushed to the embedded registry
+    #[arg(long)]
+    pub(crate) without_images: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Restore {
+    /// What `sampan backup` wrote
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// Where the server is to store objects: `sqlite` (below the data directory), or the URL `postgres://…` of an empty database
+    #[arg(long, env = "SAMPAN_STORE", default_value = "sqlite", value_name = "STORE")]
+    pub(crate) store: String,
 }
 
 #[derive(Subcommand)]

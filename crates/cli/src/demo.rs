@@ -33,7 +33,7 @@ fn components(directory: &Path) -> Result<Vec<std::path::PathBuf>> {
 }
 
 /// The documents of a YAML file.
-fn manifest(path: &Path) -> Result<Vec<Value>> {
+pub(crate) fn manifest(path: &Path) -> Result<Vec<Value>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
     documents(&text).with_context(|| format!("{} is no valid YAML", path.display()))
 }

@@ -27,6 +27,12 @@ impl Layout {
         Ok(Self { root })
     }
 
+    /// Finds a directory that a server has used.
+    pub(crate) fn open(root: &Path) -> Result<Self> {
+        let root = root.canonicalize().with_context(|| format!("there is no data directory {}", root.display()))?;
+        Ok(Self { root })
+    }
+
     /// Takes the directory for this process until it ends.
     pub(crate) fn lock(&self) -> Result<Lock> {
         let path = self.root.join("lock");

@@ -8,6 +8,7 @@ mod outside;
 mod version;
 
 mod agent;
+mod backup;
 mod certificates;
 mod cluster;
 mod containers;
@@ -20,6 +21,7 @@ mod parts;
 mod push;
 mod run;
 mod server;
+mod simulate;
 mod token;
 mod up;
 
@@ -67,7 +69,10 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Run(options) => run::run(options).await,
         Command::Push(options) => push::run(options).await,
         Command::Doctor(options) => doctor::run(options).await,
+        Command::Simulate(options) => simulate::run(options).await,
         Command::Token { command } => token::run(command).await,
+        Command::Backup(options) => backup::run(options).await,
+        Command::Restore(options) => backup::restore(options).await,
         Command::Secrets { command: arguments::Secrets::Rotate { data } } => {
             server::encryption::rotate(&layout::Layout::create(&data.data_dir)?, &outside::Outside::real())
         }

@@ -1,19 +1,23 @@
 //! The server: store, registry, access, API, scheduler, controllers and the embedded OCI registry, each given what it needs.
 
 mod audit;
+mod authentication;
 mod bootstrap;
 mod controllers;
 pub(crate) mod encryption;
 mod store;
+mod target;
+mod tracing_config;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use sampan_access::pki::{self, Clients, Identity, LiveCertificate, Subject};
 use sampan_access::{Authenticator, Authority, Authorizer, Chain, admission, kubeconfig, token};
 use sampan_api::request::User;
-use sampan_apiserver::{ApiServer, Audit, HttpsWebhooks, Limits, Version};
+use sampan_apiserver::{ApiServer, Audit, FrontProxy, HttpsWebhooks, Limits, Version};
 use sampan_client::Client;
 use sampan_registry::Registry;
 use sampan_store::Store;
@@ -32,6 +36,8 @@ use crate::version;
 pub(crate) struct Server {
     pub(crate) layout: Layout,
     pub(crate) authority: Arc<Authority>,
+    /// Vouches for this server where it passes requests on to extension servers.
+    pub(crate) front_proxy: Arc<Authority>,
     pub(crate) url: String,
     pub(crate) oci: EmbeddedRegistry,
     registry: Arc<Registry>,
@@ -56,24 +62,36 @@ impl Server {
         let lock = layout.lock()?;
         let authority = Authority::open(&layout.pki(), outside.clock.clone(), outside.entropy.clone());
         let authority = Arc::new(authority.context("failed to open the cluster's certificate authority")?);
+        let front_proxy = layout.pki().join("front-proxy");
+        let front_proxy =
+            Authority::open_as("sampan-front-proxy", &front_proxy, outside.clock.clone(), outside.entropy.clone());
+        let front_proxy = Arc::new(front_proxy.context("failed to open the certificate authority of the front proxy")?);
         let listener = listen(options.api_port, "--api-port").await?;
         let port = listener.local_addr()?.port();
-        let range = ServiceRange::claim(&layout, port)?;
         let store = store::open(options, &layout, &outside).await?;
+        let range = match store.cluster_address().await? {
+            Some(kubernetes) => ServiceRange::join(&layout, kubernetes)?,
+            None => ServiceRange::claim(&layout, port)?,
+        };
         let registry = open_registry(store.store.clone(), &range, &outside).await?;
         let to_nodes = ("apiserver-kubelet-client", Subject::kubelet_api_client());
         let to_nodes = certificates::keep_shown(parts, &authority, &outside, to_nodes)?;
         let audit = audit::open(&options.audit, &layout, &outside)?;
-        let denies_external_ips = options.enable_admission_plugins.iter().any(|name| name == "DenyServiceExternalIPs");
-        let api = assemble(registry.clone(), &authority, to_nodes, audit.clone(), denies_external_ips, &outside)?;
+        let api = assemble(registry.clone(), &authority, to_nodes, audit.clone(), options, &outside)?;
+        if let Some(path) = &options.tracing_config_file {
+            api.trace(tracing_config::open(path, &outside)?);
+        }
         let url = format!("https://127.0.0.1:{port}");
         let oci = EmbeddedRegistry::bind(&layout, registry_port(options, port), outside.entropy.as_ref()).await?;
-        let server = Self { layout, authority, url, oci, registry, api, outside, _lock: lock, _range: range };
+        let server =
+            Self { layout, authority, front_proxy, url, oci, registry, api, outside, _lock: lock, _range: range };
         server.serve(listener, audit, parts)?;
         bootstrap::run(&server, (server._range.kubernetes(), port)).await?;
+        server.aggregate(parts)?;
         server.start_parts(parts)?;
         server.keep_kubeconfig(parts)?;
         store.reseal(parts);
+        store.watch_services(&server.api, parts);
         Ok(server)
     }
 
@@ -111,6 +129,19 @@ impl Server {
                 audit.flush().await;
             }
             Ok(served?)
+        });
+        Ok(())
+    }
+
+    /// Lets extension servers be asked, and keeps the APIServices.
+    fn aggregate(&self, parts: &mut Parts) -> Result<()> {
+        let shown = ("apiserver-front-proxy-client", Subject::front_proxy());
+        let certificate = certificates::keep_shown(parts, &self.front_proxy, &self.outside, shown)?;
+        let front_proxy = FrontProxy { certificate, roots: rustls_native_certs::load_native_certs().certs };
+        let (api, stop) = (self.api.clone(), parts.stop());
+        parts.start("aggregation", async move {
+            api.aggregate(front_proxy, stop).await;
+            Ok(())
         });
         Ok(())
     }
@@ -153,6 +184,12 @@ impl Server {
     }
 }
 
+/// A time as Kubernetes' configurations write it: `30s`, `1m30s`, `500ms`.
+fn duration(text: &str) -> Result<Duration> {
+    let span: jiff::SignedDuration = text.parse()?;
+    Ok(Duration::try_from(span)?)
+}
+
 fn registry_port(options: &arguments::Server, api_port: u16) -> u16 {
     // Next to the API's port, so that the second cluster on a machine finds its own without being told; free choice begets free choice.
     let beside = if options.api_port == 0 { 0 } else { api_port.saturating_add(1) };
@@ -184,7 +221,7 @@ fn assemble(
     authority: &Arc<Authority>,
     to_nodes: Arc<LiveCertificate>,
     audit: Option<Arc<Audit>>,
-    denies_external_ips: bool,
+    options: &arguments::Server,
     outside: &Outside,
 ) -> Result<Arc<ApiServer>> {
     let (clock, entropy) = (outside.clock.clone(), outside.entropy.clone());
@@ -204,14 +241,19 @@ fn assemble(
         entropy: entropy.clone(),
         writer: registry.clone(),
     };
-    let webhooks = HttpsWebhooks::new(registry.clone(), clock.clone(), rustls_native_certs::load_native_certs().certs);
-    let mut chain = Chain::new(admission).with_webhooks(Arc::new(webhooks));
-    if denies_external_ips {
+    let trusted = rustls_native_certs::load_native_certs().certs;
+    let webhooks = Arc::new(HttpsWebhooks::new(registry.weak_lister(), clock.clone(), trusted.clone()));
+    registry.convert_through(webhooks.clone());
+    let mut chain = Chain::new(admission).with_webhooks(webhooks);
+    if options.enable_admission_plugins.iter().any(|name| name == "DenyServiceExternalIPs") {
         chain = chain.denying_service_external_ips();
     }
     let roots = vec![authority.certificate().clone()];
+    let authenticator = Authenticator::new(roots.clone(), tokens.clone(), registry.clone(), clock.clone());
     let options = sampan_apiserver::Options {
-        authenticator: Arc::new(Authenticator::new(roots.clone(), tokens.clone(), registry.clone(), clock.clone())),
+        authenticator: Arc::new(
+            authenticator.with_providers(authentication::providers(&options.authentication)?, trusted),
+        ),
         authorizer,
         admission: Arc::new(chain),
         tokens,

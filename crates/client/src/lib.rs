@@ -20,6 +20,7 @@ pub mod fake;
 pub mod informer;
 pub mod recorder;
 pub mod transport;
+pub mod unread;
 pub mod work_queue;
 
 pub use backoff::{Backoff, BackoffPolicy};

@@ -131,7 +131,9 @@ impl DeploymentController {
             Err(failure) => {
                 let message =
                     format!("Failed to create new replica set \"{}\": {}", set.name_any(), error::message(&failure));
-                self.cx.recorder.warning(deployment, "ReplicaSetCreateError", message);
+                self.cx.recorder.warning(deployment, "ReplicaSetCreateError", message.clone());
+                let status = plan::refused(deployment, message, self.cx.now());
+                self.write(key, deployment, None, status).await?;
                 Err(failure.into())
             }
         }

@@ -18,7 +18,6 @@ mod driver;
 mod expectations;
 mod history;
 mod int_or_percent;
-mod node_fit;
 mod ownership;
 mod settings;
 mod signer;
@@ -38,22 +37,32 @@ mod disruption;
 mod disruption_budget;
 mod endpoints;
 mod endpointslice;
+mod endpointslice_mirroring;
 mod ephemeral_volume;
 mod garbage_collector;
+mod horizontal_pod_autoscaler;
 mod job;
+mod local_path;
 mod namespace;
 mod node_lifecycle;
+mod persistent_volume;
 mod pod_gc;
 mod pv_protection;
 mod pvc_protection;
 mod replicaset;
 mod replicationcontroller;
+mod resource_claim;
+mod resource_quota;
 mod root_ca;
 mod service_account;
+mod service_account_token;
+mod service_load_balancer;
+mod stale_disruption;
 mod statefulset;
 mod taint_eviction;
 mod token_cleaner;
 mod ttl_after_finished;
+mod volume_expand;
 
 pub use controller::{Context, Controller, Failure, Key, Next, Rule, Watch};
 pub use driver::{Controllers, INFORMERS, Options};
@@ -73,21 +82,31 @@ pub fn all() -> Vec<Entry> {
         disruption_budget::ENTRY,
         endpoints::ENTRY,
         endpointslice::ENTRY,
+        endpointslice_mirroring::ENTRY,
         ephemeral_volume::ENTRY,
         garbage_collector::ENTRY,
+        horizontal_pod_autoscaler::ENTRY,
         job::ENTRY,
+        local_path::ENTRY,
         namespace::ENTRY,
         node_lifecycle::ENTRY,
+        persistent_volume::ENTRY,
         pod_gc::ENTRY,
         pv_protection::ENTRY,
         pvc_protection::ENTRY,
         replicaset::ENTRY,
         replicationcontroller::ENTRY,
+        resource_claim::ENTRY,
+        resource_quota::ENTRY,
         root_ca::ENTRY,
         service_account::ENTRY,
+        service_account_token::ENTRY,
+        service_load_balancer::ENTRY,
+        stale_disruption::ENTRY,
         statefulset::ENTRY,
         taint_eviction::ENTRY,
         token_cleaner::ENTRY,
         ttl_after_finished::ENTRY,
+        volume_expand::ENTRY,
     ]
 }

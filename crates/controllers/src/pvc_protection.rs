@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sampan_api::k8s::api::core::v1::{PersistentVolumeClaim, Pod, Volume};
+use sampan_api::k8s::api::core::v1::{PersistentVolumeClaim, Pod};
+use sampan_api::volume::claim_names;
 use sampan_client::{Api, Informer, ListParams, PostParams, error};
 
 use crate::controller::{Context, Controller, Failure, Key, Next, Rule, Watch};
@@ -71,21 +72,10 @@ fn plan(claim: &PersistentVolumeClaim, used: bool) -> Option<PersistentVolumeCla
     Some(changed)
 }
 
-/// The claims of a pod, its own ephemeral ones too.
-fn claims_of(pod: &Pod) -> Vec<String> {
-    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
-    let claim = |volume: &Volume| {
-        let pod = pod.metadata.name.as_deref().unwrap_or_default();
-        let own = volume.ephemeral.as_ref().map(|_| format!("{pod}-{}", volume.name));
-        volume.persistent_volume_claim.as_ref().map(|source| source.claim_name.clone()).or(own)
-    };
-    volumes.filter_map(claim).collect()
-}
-
 /// A pod without a node does not count: no node would start it with a claim that is going.
 fn uses(pod: &Pod, claim: &str) -> bool {
     let placed = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).is_some_and(|node| !node.is_empty());
-    placed && claims_of(pod).iter().any(|name| name == claim)
+    placed && claim_names(pod).iter().any(|name| name == claim)
 }
 
 impl Controller for PvcProtection {
@@ -93,7 +83,7 @@ impl Controller for PvcProtection {
         let pods = Watch::new(&self.pods, |change| {
             let pod = change.object();
             let namespace = pod.metadata.namespace.clone().unwrap_or_default();
-            claims_of(pod).into_iter().map(|claim| Key::new(namespace.clone(), claim)).collect()
+            claim_names(pod).into_iter().map(|claim| Key::new(namespace.clone(), claim)).collect()
         });
         vec![Watch::each(&self.claims), pods]
     }
@@ -137,7 +127,7 @@ mod tests {
                 { "name": "e", "emptyDir": {} },
             ] } }))
         };
-        assert_eq!(claims_of(&pod("n")), ["c", "p-scratch"]);
+        assert_eq!(claim_names(&pod("n")), ["c", "p-scratch"]);
         assert!(uses(&pod("n"), "c") && uses(&pod("n"), "p-scratch"));
         assert!(!uses(&pod(""), "c") && !uses(&pod("n"), "other"));
     }

@@ -7,7 +7,7 @@ mod conform;
 mod json;
 
 pub use conform::conform;
-pub use json::parse_json;
+pub use json::{complaints, parse_json};
 
 /// How deep lists and objects may be nested.
 pub const MAX_DEPTH: usize = 128;
@@ -33,20 +33,6 @@ pub enum DecodeError {
     /// Deeper than [`MAX_DEPTH`].
     #[error("{path}: nested more than {MAX_DEPTH} levels deep")]
     TooDeep { path: String },
-}
-
-/// The message of a request refused for unknown or duplicate fields: `strict decoding error: unknown field "spec.foo", duplicate field "spec.bar"`.
-/// `None` when there are none.
-pub fn strict_error(unknown: &[String], duplicate: &[String]) -> Option<String> {
-    let warnings = field_warnings(unknown, duplicate);
-    (!warnings.is_empty()).then(|| format!("strict decoding error: {}", warnings.join(", ")))
-}
-
-/// One line per finding, as `fieldValidation=Warn` sends them.
-pub fn field_warnings(unknown: &[String], duplicate: &[String]) -> Vec<String> {
-    let duplicate = duplicate.iter().map(|path| format!("duplicate field {path:?}"));
-    let unknown = unknown.iter().map(|path| format!("unknown field {path:?}"));
-    duplicate.chain(unknown).collect()
 }
 
 #[cfg(test)]

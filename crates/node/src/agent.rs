@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 use crate::pod::workers::Workers;
-use crate::{Config, registration, runtimes, server, static_pods};
+use crate::{Config, local_volumes, registration, runtimes, server, static_pods};
 
 /// Why an agent could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,7 @@ impl Agent {
             parts.spawn(runtimes::listen(position, runtime.clone(), workers.clone()));
         }
         parts.spawn(tell_of_references(context.clone(), workers.clone()));
+        parts.spawn(local_volumes::run(context.clone()));
         let (mirrors, statics) = static_pods::channel();
         parts.spawn(static_pods::run(config.static_pod_dir.clone(), context.clone(), workers.clone(), statics));
         parts.spawn(pods::follow(context.clone(), workers.clone(), mirrors));

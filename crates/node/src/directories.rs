@@ -26,6 +26,11 @@ impl Directories {
         self.pod(uid).join("volumes").join(format!("{kind}~{name}"))
     }
 
+    /// The volumes made for claims of the class `local-path`, each called after its PersistentVolume; they outlive pods.
+    pub(crate) fn local_volumes(&self) -> PathBuf {
+        self.root.join("local-path")
+    }
+
     /// The file a container may leave its last words in.
     pub(crate) fn termination_message(&self, uid: &str, container: &str, attempt: u32) -> PathBuf {
         self.pod(uid).join(format!("{container}.{attempt}.message"))

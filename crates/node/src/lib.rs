@@ -25,6 +25,7 @@ mod directories;
 mod environment;
 mod images;
 mod inotify;
+mod local_volumes;
 mod log;
 pub mod pod;
 mod probe;

@@ -149,6 +149,16 @@ impl Kind {
 }
 
 impl Target {
+    /// Whether nothing stands between the start and the first question for readiness.
+    pub(crate) fn asks_readiness_at_once(&self) -> bool {
+        let Some(container) = facts::container(&self.pod, &self.container) else { return false };
+        let probe = container.readiness_probe.as_ref();
+        let asked = probe.is_some() || self.offers.ready;
+        asked
+            && container.startup_probe.is_none()
+            && probe.is_none_or(|probe| probe.initial_delay_seconds.unwrap_or(0) <= 0)
+    }
+
     fn finding(&self, what: What) -> Finding {
         Finding { container: self.container.clone(), attempt: self.attempt, what }
     }

@@ -113,13 +113,13 @@ async fn beat(context: &Context, facts: &Facts, report: &mut Report, lease: &mut
     lease.renew(now).await
 }
 
-/// The Node as it is at the apiserver, with our labels.
+/// The Node as it is at the apiserver, with our labels and annotations.
 async fn register(api: &Api<Node>, context: &Context, facts: &Facts, ready: &object::Readiness) -> Result<Node, Error> {
     let node = object::node(context, facts, ready);
     match api.create(&PostParams::default(), &node).await {
         Err(failed) if error::is_already_exists(&failed) => {
-            let labels = json!({"metadata": {"labels": node.metadata.labels}});
-            api.patch(&context.node_name, &PatchParams::default(), &Patch::Merge(labels)).await
+            let own = json!({"metadata": {"labels": node.metadata.labels, "annotations": node.metadata.annotations}});
+            api.patch(&context.node_name, &PatchParams::default(), &Patch::Merge(own)).await
         }
         created => created,
     }

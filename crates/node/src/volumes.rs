@@ -1,6 +1,7 @@
 //! Volumes on the node's disk, and which of them a container sees where.
 
 mod atomic;
+mod claim;
 mod host_path;
 mod mounts;
 mod payload;
@@ -17,6 +18,7 @@ use sampan_api::k8s::api::core::v1::{Pod, Volume};
 use crate::directories::Directories;
 use crate::environment::Surroundings;
 
+pub(crate) use claim::{Claims, is_own, look_up};
 pub(crate) use mounts::mounts;
 pub(crate) use payload::{TokenKey, Tokens, token_requests};
 
@@ -32,13 +34,18 @@ pub(crate) struct MountError {
 pub(crate) fn prepare(
     around: &Surroundings<'_>,
     tokens: &Tokens,
+    claims: &Claims,
     directories: &Directories,
     now: Timestamp,
 ) -> Result<(), MountError> {
     let uid = around.pod.metadata.uid.as_deref().unwrap_or_default();
     for volume in around.pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten()) {
-        prepare_one(volume, around, tokens, &path(volume, uid, directories), now)
-            .map_err(|message| MountError { volume: volume.name.clone(), message })?;
+        let path = path(volume, uid, directories);
+        let prepared = match claims.get(&volume.name) {
+            Some(source) => claim::prepare(&path, source),
+            None => prepare_one(volume, around, tokens, &path, now),
+        };
+        prepared.map_err(|message| MountError { volume: volume.name.clone(), message })?;
     }
     Ok(())
 }
@@ -57,6 +64,7 @@ fn kind(volume: &Volume) -> &'static str {
         Volume { secret: Some(_), .. } => "secret",
         Volume { downward_api: Some(_), .. } => "downward-api",
         Volume { projected: Some(_), .. } => "projected",
+        Volume { persistent_volume_claim: Some(_), .. } | Volume { ephemeral: Some(_), .. } => "claim",
         _ => "empty-dir",
     }
 }
@@ -78,7 +86,7 @@ fn prepare_one(
     if volume.empty_dir.is_some() {
         return empty_dir(path).map_err(|error| format!("failed to make {}: {error}", path.display()));
     }
-    Err("this node does not offer this type of volume; it offers emptyDir, configMap, secret, downwardAPI, projected and hostPath".to_owned())
+    Err("this node does not offer this type of volume; it offers emptyDir, configMap, secret, downwardAPI, projected, hostPath, persistentVolumeClaim and ephemeral".to_owned())
 }
 
 /// Open to whatever user the containers run as, as the kubelet's.

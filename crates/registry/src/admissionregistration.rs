@@ -15,6 +15,8 @@ pub(crate) mod validating_admission_policy_binding;
 pub(crate) mod validating_webhook_configuration;
 mod webhook;
 
+pub(crate) use webhook::address;
+
 const GROUP: (&str, &str) = ("admissionregistration.k8s.io", "v1");
 /// Whether a webhook or policy that fails lets the request pass.
 const FAILURE_POLICIES: [&str; 2] = ["Fail", "Ignore"];

@@ -1,9 +1,10 @@
 //! ClusterIPs and NodePorts: each belongs to one Service.
 //!
-//! Who has what is written in the store: one small record for each address and port, created with the store's own "create fails if
-//! it is there". That makes an allocation exact between tasks and between processes alike, and leaves nothing to rebuild at start:
-//! the watch cache holds the records, so finding a free address asks nobody. A record whose Service never came to be (the process died
-//! in between) is taken over by the next who wants it once it is older than [`STALE_SECONDS`].
+//! Who has what is written in the store: for each address an IPAddress object, for each port a small record, created with the store's own
+//! "create fails if it is there". That makes an allocation exact between tasks and between processes alike, and leaves nothing to rebuild
+//! at start: the watch cache holds them, so finding a free address asks nobody. One whose Service never came to be (the process died
+//! in between) is taken over by the next who wants it once it is older than [`STALE_SECONDS`]. Addresses come from the networks of all
+//! ServiceCIDRs that are ready.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use sampan_meta::{Status, object};
 use sampan_store::{Durability, Error, Key, Revision, WatchCache, Write};
 use serde_json::{Value, json};
 
+use crate::networking::ip_address;
 use crate::object::Object;
 use crate::registry::Registry;
 use crate::stored;
@@ -38,7 +40,7 @@ pub(crate) enum Pool {
 impl Pool {
     fn storage(self) -> &'static str {
         match self {
-            Self::Addresses => "sampan/serviceaddresses",
+            Self::Addresses => ip_address::STORAGE,
             Self::Ports => "sampan/nodeports",
         }
     }
@@ -100,28 +102,45 @@ impl Registry {
         pool: Pool,
         claimant: Claimant<'_>,
     ) -> Result<Option<String>, Status> {
-        for _ in 0..PROBES {
-            let value = self.random_value(pool);
-            if let Claim::Granted = self.claim(reservation, pool, &value, claimant).await? {
-                return Ok(Some(value));
+        for range in self.address_ranges(pool).iter() {
+            for _ in 0..PROBES {
+                let value = self.random_value(range, pool);
+                if let Claim::Granted = self.claim(reservation, pool, &value, claimant).await? {
+                    return Ok(Some(value));
+                }
             }
-        }
-        for at in 0..self.ranges.size(pool) {
-            let value = self.ranges.value(pool, at);
-            if let Claim::Granted = self.claim(reservation, pool, &value, claimant).await? {
-                return Ok(Some(value));
+            for at in 0..range.size(pool) {
+                let value = range.value(pool, at);
+                if let Claim::Granted = self.claim(reservation, pool, &value, claimant).await? {
+                    return Ok(Some(value));
+                }
             }
         }
         Ok(None)
     }
 
-    fn random_value(&self, pool: Pool) -> String {
+    /// Whether a network that is ready has this address.
+    pub(crate) fn offers_address(&self, address: IpAddr) -> bool {
+        self.address_ranges(Pool::Addresses).iter().any(|range| range.contains_address(address))
+    }
+
+    fn address_ranges(&self, pool: Pool) -> Arc<Vec<Ranges>> {
+        match pool {
+            Pool::Addresses => self.networks.current(self),
+            Pool::Ports => Arc::new(vec![self.ranges.clone()]),
+        }
+    }
+
+    fn random_value(&self, range: &Ranges, pool: Pool) -> String {
         let mut bytes = [0; 8];
         self.entropy.fill(&mut bytes);
-        self.ranges.value(pool, self.ranges.scatter(pool, u64::from_le_bytes(bytes)))
+        range.value(pool, range.scatter(pool, u64::from_le_bytes(bytes)))
     }
 
     fn claim_record(&self, pool: Pool, value: &str, claimant: Claimant<'_>) -> Bytes {
+        if pool == Pool::Addresses {
+            return Bytes::from(stored::encode(&self.ip_address(value, claimant)));
+        }
         let mut record = json!({"apiVersion": "sampan.dev/v1", "kind": "Reservation", "metadata": {"name": value},
             "spec": {"pool": pool.storage(), "namespace": claimant.namespace, "name": claimant.name}});
         object::set_creation_timestamp(&mut record, self.clock.now());
@@ -135,8 +154,15 @@ impl Registry {
         if self.clock.now().as_second() - made < STALE_SECONDS {
             return false;
         }
-        let text = |pointer| object::str_at(&record, pointer).unwrap_or_default();
-        let key = Key::new("/services", text("/spec/namespace"), text("/spec/name"));
+        let key = match pool {
+            Pool::Addresses => ip_address::service_of(&record),
+            Pool::Ports => {
+                let text = |pointer| object::str_at(&record, pointer).unwrap_or_default();
+                Some(Key::new("/services", text("/spec/namespace"), text("/spec/name")))
+            }
+        };
+        // An address that somebody else than a Service has is theirs.
+        let Some(key) = key else { return false };
         !self.cache.get(&key).is_some_and(|service| holds(pool, value, &service.value()))
     }
 
@@ -151,7 +177,7 @@ impl Registry {
 }
 
 /// Whether the Service has this address or port.
-fn holds(pool: Pool, value: &str, service: &Value) -> bool {
+pub(crate) fn holds(pool: Pool, value: &str, service: &Value) -> bool {
     values(pool, service).iter().any(|held| held == value)
 }
 

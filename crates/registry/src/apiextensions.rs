@@ -10,6 +10,8 @@ mod check;
 mod cleanup;
 mod columns;
 mod content;
+mod conversion;
+mod converter;
 pub(crate) mod definition;
 mod driver;
 mod formats;
@@ -24,6 +26,7 @@ mod status;
 mod validate;
 
 pub(crate) use catalog::Catalogs;
+pub(crate) use converter::Converter;
 pub(crate) use driver::run;
 pub(crate) use kind::{CustomKind, SelectedField};
 

@@ -20,7 +20,7 @@ impl Registry {
         {
             self.ensure(object).await.map_err(OpenError::Bootstrap)?;
         }
-        Ok(())
+        self.bootstrap_addresses().await.map_err(OpenError::Bootstrap)
     }
 
     /// Creates an object of the system's own unless one of its name is there. Answers whether it was created.

@@ -10,6 +10,7 @@ use crate::{
 pub fn builtin() -> &'static [&'static dyn Strategy] {
     &[
         &core::binding::BindingStrategy,
+        &core::component_status::ComponentStatusStrategy,
         &core::config_map::ConfigMapStrategy,
         &core::endpoints::EndpointsStrategy,
         &core::event::EventStrategy,

@@ -28,6 +28,7 @@ mod cell;
 mod certificates;
 mod conditions;
 mod context;
+mod convert;
 mod coordination;
 mod core;
 mod discovery;

@@ -1,6 +1,6 @@
 //! What authorizers and admission plugins read, and the little they write.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -14,7 +14,29 @@ use crate::object::Object;
 use crate::registry::Registry;
 use crate::resource::Resource;
 
+/// What a registry holds, for as long as somebody else keeps it: for what the registry itself is given.
+struct WeakLister(Weak<Registry>);
+
+impl Lister for WeakLister {
+    fn get(&self, resource: &GroupResource, namespace: &str, name: &str) -> Option<Arc<Value>> {
+        self.0.upgrade().and_then(|registry| Lister::get(&*registry, resource, namespace, name))
+    }
+
+    fn list(&self, resource: &GroupResource, namespace: Option<&str>) -> Vec<Arc<Value>> {
+        self.0.upgrade().map(|registry| Lister::list(&*registry, resource, namespace)).unwrap_or_default()
+    }
+
+    fn version(&self, resource: &GroupResource) -> u64 {
+        self.0.upgrade().map_or(0, |registry| Lister::version(&*registry, resource))
+    }
+}
+
 impl Registry {
+    /// A lister that does not keep the registry alive.
+    pub fn weak_lister(self: &Arc<Self>) -> Arc<dyn Lister> {
+        Arc::new(WeakLister(Arc::downgrade(self)))
+    }
+
     fn by_group(&self, resource: &GroupResource) -> Option<Arc<Resource>> {
         let same = |served: &&Arc<Resource>| {
             served.names.group == resource.group && served.names.plural == resource.resource && served.view.is_none()

@@ -21,6 +21,7 @@ pub(crate) use entries::same_but_times;
 pub use record::keep_reset;
 pub(crate) use record::record;
 
+use crate::apiextensions::Converter;
 use crate::context::RequestContext;
 use crate::registry::Registry;
 use crate::resource::Resource;
@@ -69,7 +70,50 @@ impl Registry {
     }
 }
 
+impl Registry {
+    /// Records who owns what, asking the webhook of a kind how other managers know its objects.
+    pub(crate) async fn record(
+        &self,
+        cx: &RequestContext<'_>,
+        resource: &Resource,
+        old: Option<&Value>,
+        object: &mut Value,
+    ) {
+        let writer = self.writer(cx, resource);
+        let Some(converter) = self.converter(resource) else { return record(&writer, old, object) };
+        loop {
+            let mut recorded = object.clone();
+            record(&writer, old, &mut recorded);
+            if !writer.ask(&converter).await {
+                *object = recorded;
+                return;
+            }
+        }
+    }
+}
+
 impl Writer<'_> {
+    /// Whether conversions were missing.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.versions.is_incomplete()
+    }
+
+    /// Asks for the conversions that were missing; answers whether there were any, so that all is to be done again. What cannot be converted
+    /// counts as it is.
+    pub(crate) async fn ask(&self, converter: &Converter) -> bool {
+        let missing = self.versions.take_missing();
+        let asked = !missing.is_empty();
+        for (object, api_version) in missing {
+            let converted = converter.convert_one(object.clone(), &api_version).await;
+            let converted = converted.unwrap_or_else(|status| {
+                tracing::debug!(%status, api_version, "managers of another version are compared without a conversion");
+                object.clone()
+            });
+            self.versions.learn(object, api_version, converted);
+        }
+        asked
+    }
+
     fn manager(&self, name: &str, operation: Operation) -> Manager {
         Manager {
             name: name.to_owned(),

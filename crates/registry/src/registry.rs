@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+use sampan_api::webhook::WebhookClient;
 use sampan_meta::{Clock, Entropy};
 use sampan_store::{At, Store, WatchCache};
 use serde_json::Value;
@@ -15,6 +16,7 @@ use crate::allocator::Ranges;
 use crate::apiextensions::{self, Catalogs};
 use crate::builtin::builtin;
 use crate::error::OpenError;
+use crate::networking::service_cidr::{self, Networks};
 use crate::object::Object;
 use crate::resource::Resource;
 
@@ -39,10 +41,14 @@ pub struct Registry {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) ranges: Ranges,
+    /// Where addresses of Services come from: this server's own network, and others that were added.
+    pub(crate) networks: Networks,
     /// The kinds that are known since their definition is there.
     pub(crate) catalogs: Catalogs,
     /// The uids of definitions whose instances are being deleted by this process.
     pub(crate) cleaning: Mutex<HashSet<String>>,
+    /// Whom conversion webhooks are asked through.
+    pub(crate) webhooks: OnceLock<Arc<dyn WebhookClient>>,
     settling: Mutex<Option<AbortHandle>>,
     resources: Vec<Arc<Resource>>,
     by_path: HashMap<(&'static str, &'static str, &'static str), usize>,
@@ -52,7 +58,8 @@ pub struct Registry {
 
 impl Registry {
     /// Loads what the store holds, follows it from there, and makes what every cluster has: the namespaces `default`, `kube-system`,
-    /// `kube-public` and `kube-node-lease`, the priority classes `system-*`, and the levels and schemas of flow control.
+    /// `kube-public` and `kube-node-lease`, the priority classes `system-*`, the levels and schemas of flow control, and the ServiceCIDR
+    /// `kubernetes`.
     ///
     /// # Errors
     /// When the store cannot be read or written now, or the service network is too small.
@@ -69,8 +76,10 @@ impl Registry {
             clock,
             entropy,
             ranges,
+            networks: Networks::default(),
             catalogs: Catalogs::default(),
             cleaning: Mutex::default(),
+            webhooks: OnceLock::new(),
             settling: Mutex::default(),
             resources,
             by_path,
@@ -78,7 +87,10 @@ impl Registry {
             pods,
         });
         registry.bootstrap().await?;
-        let settling = tokio::spawn(apiextensions::run(Arc::downgrade(&registry)));
+        let (definitions, networks) = (Arc::downgrade(&registry), Arc::downgrade(&registry));
+        let settling = tokio::spawn(async move {
+            tokio::join!(apiextensions::run(definitions), service_cidr::run(networks));
+        });
         *registry.settling.lock() = Some(settling.abort_handle());
         Ok(registry)
     }

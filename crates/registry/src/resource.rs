@@ -108,7 +108,8 @@ impl Resource {
         }
     }
 
-    /// A version of a custom kind. Its objects lie in the store in the version their definition names, and all versions share them.
+    /// A version of a custom kind. Its objects lie in the store in the version their definition names, and all versions share them. Objects
+    /// that a webhook converts are worked on in the version of the request.
     pub(crate) fn custom(kind: Arc<CustomKind>) -> Self {
         let names = kind.names();
         Self {
@@ -117,7 +118,7 @@ impl Resource {
             subresources: kind.subresources(),
             type_name: names.type_name,
             storage: storage_of(&names),
-            stored_kind: GroupVersionKind::from_api_version(&kind.storage_api_version(), names.kind),
+            stored_kind: GroupVersionKind::from_api_version(&kind.working_api_version(), names.kind),
             names,
             strategy: Kind::Custom(kind),
             view: None,
@@ -173,6 +174,16 @@ impl Resource {
             Some(kind) => kind.complete(object.value()),
             None => Ok(object.value()),
         }
+    }
+
+    /// Whether a custom kind's objects are stored in this version.
+    pub(crate) fn is_storage_version(&self) -> bool {
+        self.as_custom().is_some_and(|kind| kind.storage_api_version() == kind.api_version())
+    }
+
+    /// Whether the object lies in the store in another version than it would if it were written now.
+    pub(crate) fn is_outdated(&self, object: &Object) -> bool {
+        self.as_custom().is_some_and(|kind| kind.is_outdated(object))
     }
 
     /// The same objects in another version.

@@ -12,6 +12,7 @@ pub(crate) mod pod;
 pub(crate) mod probe;
 pub(crate) mod quantity;
 pub(crate) mod resources;
+pub(crate) mod sysctls;
 pub(crate) mod template;
 pub(crate) mod volume;
 pub(crate) mod volume_affinity;

@@ -177,6 +177,10 @@ fn wake(queue: &mut Queue, profiles: &[Profile], event: &Event<'_>) {
         return;
     }
     queue.wake(|pod, refused_by| {
+        // Where there was no node, nobody refused the pod: the first to come is worth a look.
+        if refused_by == 0 {
+            return matches!(event, Event::NodeCame(_));
+        }
         let profile = profile_of(profiles, pod);
         profile.is_some_and(|profile| profile.members(refused_by).any(|plugin| plugin.helps(pod, event)))
     });

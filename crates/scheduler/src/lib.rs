@@ -12,7 +12,6 @@
 //! - Nothing polls: a pod that fits nowhere waits until something happens of which a plugin that refused it says that it can help.
 
 pub mod event;
-pub mod labels;
 pub mod place;
 pub mod plugins;
 pub mod pod;
@@ -23,7 +22,6 @@ pub mod resources;
 pub mod selector;
 pub mod snapshot;
 pub mod storage;
-pub mod taints;
 
 mod driver;
 #[cfg(test)]

@@ -8,13 +8,13 @@ mod spread;
 use std::sync::{Arc, OnceLock};
 
 use sampan_api::k8s::api::core::v1::{Pod, PodSpec};
+use sampan_api::node_choice::{NodeChoice, NodeTerm};
+use sampan_api::taints::Toleration;
 use sampan_meta::NamespacedName;
 
 use crate::Resources;
-use crate::labels::{NodeTerm, NodeTerms};
 use crate::resources::Requests;
 use crate::selector::Labels;
-use crate::taints::Toleration;
 
 pub(crate) use counts::spread_counts;
 
@@ -55,33 +55,6 @@ pub struct PodRequest {
     counts: OnceLock<Counts>,
 }
 
-/// `nodeSelector` and node affinity.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct NodeChoice {
-    /// Labels the node must have.
-    pub selector: Labels,
-    /// Terms one of which must match.
-    pub required: Option<NodeTerms>,
-}
-
-impl NodeChoice {
-    /// Whether any node will do.
-    pub fn is_any(&self) -> bool {
-        self.selector.is_empty() && self.required.is_none()
-    }
-
-    /// The only nodes it can be, when terms name them: a daemon's pod is for one node.
-    pub fn names(&self) -> Option<Vec<&str>> {
-        self.required.as_ref().and_then(NodeTerms::names)
-    }
-
-    /// Whether the node of that name and labels is one of them.
-    pub fn matches(&self, name: &str, labels: &Labels) -> bool {
-        self.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
-            && self.required.as_ref().is_none_or(|terms| terms.match_node(name, labels))
-    }
-}
-
 /// A persistent volume claim that a pod mounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
@@ -108,7 +81,7 @@ impl PodRequest {
             weight: requests.weight,
             resources: requests.exact,
             host_ports: HostPort::all(spec),
-            nodes: node_choice(spec),
+            nodes: NodeChoice::new(spec),
             tolerations: spec.tolerations.iter().flatten().filter_map(Toleration::new).collect(),
             affinity: PodAffinity::new(&pod),
             spread: Spread::all(&pod),
@@ -168,12 +141,6 @@ impl PodRequest {
             || self.labels() != other.labels()
             || self.pod.spec != other.pod.spec
     }
-}
-
-fn node_choice(spec: &PodSpec) -> NodeChoice {
-    let affinity = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
-    let required = affinity.and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref());
-    NodeChoice { selector: spec.node_selector.clone().unwrap_or_default(), required: required.map(NodeTerms::new) }
 }
 
 fn claims(spec: &PodSpec, pod: &str) -> Vec<Claim> {

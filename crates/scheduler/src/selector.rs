@@ -1,11 +1,10 @@
 //! Label selectors, read once from their API form, comparable and hashable so that equal ones share an index.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sampan_api::k8s::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-/// Labels of an object.
-pub type Labels = BTreeMap<String, String>;
+pub use sampan_api::node_choice::Labels;
 
 /// Requirements on labels that must all hold. Equal whatever the order in which they were written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

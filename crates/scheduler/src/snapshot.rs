@@ -13,9 +13,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use sampan_api::k8s::api::core::v1::{Node, Taint};
+use sampan_api::node_choice::NodeChoice;
 
 use crate::PodRequest;
-use crate::pod::{NodeChoice, Spread, spread_counts};
+use crate::pod::{Spread, spread_counts};
 use crate::preempt::Budgets;
 use crate::selector::Labels;
 use crate::storage::Storage;

@@ -1,6 +1,5 @@
 //! What must hold: one function per promise, one line in [`all`].
 
-mod bound_once;
 mod budgets_respected;
 mod budgets_true;
 mod completions_exact;
@@ -10,9 +9,10 @@ mod deployments_ready;
 mod ended;
 mod informers_equal;
 mod jobs_done;
-mod ordinals_once;
-mod owners_exist;
-mod room_on_nodes;
+mod no_orphans;
+mod no_pod_bound_twice;
+mod one_pod_per_ordinal;
+mod requests_within_allocatable;
 mod stateful_sets_ready;
 
 use crate::world::{Step, World};
@@ -32,12 +32,12 @@ pub enum Invariant {
 pub fn all() -> Vec<(&'static str, Invariant)> {
     use Invariant::{Always, Settled};
     vec![
-        ("bound_once", Always(bound_once::check)),
-        ("room_on_nodes", Always(room_on_nodes::check)),
+        ("no_pod_bound_twice", Always(no_pod_bound_twice::check)),
+        ("requests_within_allocatable", Always(requests_within_allocatable::check)),
         ("completions_exact", Always(completions_exact::check)),
-        ("ordinals_once", Always(ordinals_once::check)),
+        ("one_pod_per_ordinal", Always(one_pod_per_ordinal::check)),
         ("budgets_respected", Always(budgets_respected::check)),
-        ("owners_exist", Settled(owners_exist::check)),
+        ("no_orphans", Settled(no_orphans::check)),
         ("deployments_ready", Settled(deployments_ready::check)),
         ("stateful_sets_ready", Settled(stateful_sets_ready::check)),
         ("daemon_sets_ready", Settled(daemon_sets_ready::check)),

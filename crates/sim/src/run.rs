@@ -30,7 +30,7 @@ pub struct Outcome {
 
 /// A promise that did not hold.
 #[derive(Debug, thiserror::Error)]
-#[error("SEED={seed} after {at:?} of virtual time: {why}")]
+#[error("SIM_SEED={seed} after {at:?} of virtual time: {why}")]
 pub struct Failure {
     /// What to run again.
     pub seed: u64,

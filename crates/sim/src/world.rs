@@ -1,6 +1,7 @@
 //! All objects as the store's log of changes tells of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sampan_store::{Change, Op};
 use serde_json::Value;
@@ -13,7 +14,7 @@ pub struct Entry {
     /// The revision of its last write.
     pub revision: u64,
     /// The whole object.
-    pub object: Value,
+    pub object: Arc<Value>,
 }
 
 /// The state after some write.
@@ -31,9 +32,9 @@ pub struct Step {
     /// Where.
     pub place: Place,
     /// Before it; `None` for a creation.
-    pub old: Option<Value>,
+    pub old: Option<Arc<Value>>,
     /// After it; `None` for a deletion.
-    pub new: Option<Value>,
+    pub new: Option<Arc<Value>>,
 }
 
 /// Leases, and the Node object of which nothing is new but when it was last looked at (each five minutes, as the kubelet).
@@ -66,8 +67,9 @@ impl World {
         let place = (resource, key.namespace.to_string(), key.name.to_string());
         self.revision = change.revision.0;
         let old = self.objects.remove(&place).map(|entry| entry.object);
-        let new = (change.op != Op::Delete).then(|| serde_json::from_slice::<Value>(&change.data).unwrap_or_default());
-        if !is_sign_of_life(&place.0, old.as_ref(), new.as_ref()) {
+        let new = (change.op != Op::Delete)
+            .then(|| Arc::new(serde_json::from_slice::<Value>(&change.data).unwrap_or_default()));
+        if !is_sign_of_life(&place.0, old.as_deref(), new.as_deref()) {
             self.busy = change.revision.0;
         }
         if let Some(object) = new.clone() {
@@ -82,9 +84,16 @@ impl World {
         self.objects.range(start..).take_while(move |((of, _, _), _)| of == resource)
     }
 
+    /// One object.
+    #[must_use]
+    pub fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<&Value> {
+        let place = (resource.to_owned(), namespace.to_owned(), name.to_owned());
+        self.objects.get(&place).map(|entry| &*entry.object)
+    }
+
     /// All objects of a resource.
     pub fn list<'a>(&'a self, resource: &'a str) -> impl Iterator<Item = &'a Value> {
-        self.entries(resource).map(|(_, entry)| &entry.object)
+        self.entries(resource).map(|(_, entry)| &*entry.object)
     }
 
     /// All objects there are.

@@ -1,11 +1,15 @@
-//! Whole clusters from seeds. `SIM_SEEDS=1000 cargo test -p sampan-sim` runs more of them (`SIM_FROM` is the first);
-//! `SEED=7 cargo test -p sampan-sim replay -- --nocapture` runs one and prints its trace.
+//! Whole clusters from seeds. `SIM_SEEDS=5000 cargo test -p sampan-sim` runs more of them (`SIM_FROM` is the first);
+//! `SIM_SEED=7 cargo test -p sampan-sim replay -- --nocapture` runs one and prints its trace.
 
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use sampan_sim::run;
+use parking_lot::Mutex;
+use sampan_sim::{Failure, Outcome, run};
 
 const SEEDS: u64 = 5;
+/// Each runs in one thread; more threads than the machine has processors gain nothing.
+const THREADS: usize = 2;
 
 fn number(name: &str) -> Option<u64> {
     // This is how whoever runs the tests speaks to them.
@@ -17,20 +21,42 @@ fn number(name: &str) -> Option<u64> {
 #[test]
 fn every_promise_holds_for_every_seed() {
     let (from, count) = (number("SIM_FROM").unwrap_or(0), number("SIM_SEEDS").unwrap_or(SEEDS));
-    let (began, mut virtual_seconds, mut failures) = (Instant::now(), 0, Vec::new());
-    for seed in from..from + count {
-        let (began, result) = (Instant::now(), run(seed));
-        println!("SEED={seed}: {:?}", began.elapsed());
+    let (next, tally) = (AtomicU64::new(from), Mutex::new(Tally::default()));
+    let began = Instant::now();
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= from + count {
+                return;
+            }
+            let result = run(seed);
+            tally.lock().add(seed, result);
+        }
+    };
+    std::thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(work))));
+    let Tally { failures, virtual_time } = tally.into_inner();
+    println!("{count} seeds: {} virtual hours in {:?}", virtual_time.as_secs() / 3600, began.elapsed());
+    assert!(failures.is_empty(), "{} of {count} seeds failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[derive(Default)]
+struct Tally {
+    failures: Vec<String>,
+    virtual_time: Duration,
+}
+
+impl Tally {
+    /// A failure is told at once: whoever waits for thousands of seeds can look at it meanwhile.
+    #[expect(clippy::print_stdout, reason = "this is how the test speaks to whoever waits")]
+    fn add(&mut self, seed: u64, result: Result<Outcome, Failure>) {
         match result {
-            Ok(outcome) => virtual_seconds += outcome.virtual_time.as_secs(),
+            Ok(outcome) => self.virtual_time += outcome.virtual_time,
             Err(failure) => {
-                println!("{failure}");
-                failures.push(failure.to_string());
+                println!("{failure}\nagain: SIM_SEED={seed} cargo test -p sampan-sim replay -- --nocapture");
+                self.failures.push(failure.to_string());
             }
         }
     }
-    println!("{count} seeds: {} virtual hours in {:?}", virtual_seconds / 3600, began.elapsed());
-    assert!(failures.is_empty(), "{} of {count} seeds failed:\n{}", failures.len(), failures.join("\n"));
 }
 
 #[test]
@@ -42,10 +68,10 @@ fn the_same_seed_takes_the_same_path() {
     let fork = first.iter().zip(second).position(|(one, other)| one != other);
     let around = |at: usize| {
         let lines = |trace: &[String]| trace[at.saturating_sub(8)..trace.len().min(at + 4)].join("\n");
-        format!("SEED={seed} line {at}:\n{}\nor\n{}", lines(first), lines(second))
+        format!("SIM_SEED={seed} line {at}:\n{}\nor\n{}", lines(first), lines(second))
     };
     assert!(fork.is_none(), "{}", fork.map(around).unwrap_or_default());
-    assert_eq!(first.len(), second.len(), "SEED={seed}");
+    assert_eq!(first.len(), second.len(), "SIM_SEED={seed}");
 }
 
 #[test]
@@ -60,7 +86,7 @@ fn a_node_marked_unknown_while_it_was_cut_off_says_at_once_that_it_is_back() {
 
 #[test]
 fn replay() {
-    let Some(seed) = number("SEED") else { return };
+    let Some(seed) = number("SIM_SEED") else { return };
     let result = run(seed);
     let trace = result.as_ref().map_or_else(|failure| &failure.trace, |outcome| &outcome.trace);
     trace.iter().for_each(|line| println!("{line}"));

@@ -11,6 +11,7 @@
 
 pub mod cache;
 mod compaction;
+mod dump;
 mod error;
 mod expiry;
 mod feed;
@@ -25,11 +26,12 @@ mod store;
 pub mod testing;
 
 pub use cache::{At, Decode, Expired, Scope, Snapshot, TooLarge, WatchCache, WatchError, Watcher};
+pub use dump::{Dump, Kept};
 pub use error::Error;
 pub use key::{Key, Revision};
 pub use memory::MemoryStore;
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use record::{Batch, Change, Durability, Load, MAX_OBJECT_SIZE, Op, Page, Record, Write};
-pub use seal::{Cipher, KeyError, Provider, Resources, Rule, SealKey, SealedStore, Sealing};
+pub use seal::{Cipher, KeyError, KeyService, Provider, Resources, Rule, SealKey, SealedStore, Sealing, is_sealed};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::Store;

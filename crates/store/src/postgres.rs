@@ -5,9 +5,11 @@
 //! of others' by NOTIFY, by the gap its next batch shows, by any consistent read, and where there is no NOTIFY by asking.
 
 mod batch;
+mod dump;
 mod listener;
 mod load;
 mod outage;
+mod pool;
 mod position;
 mod queue;
 mod reader;
@@ -74,6 +76,22 @@ struct Shared {
 }
 
 impl Shared {
+    /// What nobody writes through.
+    fn new(connect: PgConnectOptions, options: PostgresOptions) -> Arc<Self> {
+        Arc::new(Shared::of(connect, options))
+    }
+
+    fn of(connect: PgConnectOptions, options: PostgresOptions) -> Self {
+        Shared {
+            connect,
+            options,
+            known: Known::default(),
+            outage: Outage::default(),
+            feed: Feed::new(),
+            control: mpsc::unbounded_channel().0,
+        }
+    }
+
     /// How long a call may go on trying now.
     fn patience(&self) -> Duration {
         self.outage.patience(self.options.patience)
@@ -86,14 +104,7 @@ impl PostgresStore {
         let connect = parse(url)?;
         let (control, controls) = mpsc::unbounded_channel();
         let (writes, waiting) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
-            connect,
-            options,
-            known: Known::default(),
-            outage: Outage::default(),
-            feed: Feed::new(),
-            control: control.clone(),
-        });
+        let shared = Arc::new(Shared { control: control.clone(), ..Shared::of(connect, options) });
         schema::prepare(&shared).await?;
         let reader = Arc::new(Reader::new(shared.clone()));
         let writer = Writer::new(shared.clone(), reader.clone(), waiting, controls).await?;
@@ -166,7 +177,7 @@ impl Store for PostgresStore {
             self.listener.abort();
             // An error means that it was closed before.
             let _ = self.ask(Control::Close).await;
-            self.reader.close().await;
+            self.reader.close();
         }
         .boxed()
     }

@@ -11,6 +11,7 @@
 mod key;
 mod reseal;
 mod rules;
+mod service;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -25,8 +26,9 @@ use sampan_meta::Entropy;
 use crate::{Batch, Durability, Error, Key, Load, Page, Record, Revision, Store, Write};
 
 pub(crate) use key::overhead;
-pub use key::{Cipher, KeyError, SealKey};
+pub use key::{Cipher, KeyError, SealKey, is_sealed};
 pub use rules::{Provider, Resources, Rule, Sealing};
+pub use service::KeyService;
 
 /// See the module.
 pub struct SealedStore {
@@ -43,25 +45,30 @@ impl SealedStore {
         Self { inner, sealing, entropy, stale: Arc::default() }
     }
 
-    fn seal(&self, key: &Key, write: Write) -> Write {
-        let Some(with) = self.sealing.writer(&key.resource) else { return write };
+    fn seal(&self, key: &Key, write: Write) -> Result<Write, Error> {
+        let Some(with) = self.sealing.writer(&key.resource)? else { return Ok(write) };
         let seal = |data: Bytes| with.seal(key, &data, self.entropy.as_ref());
-        match write {
+        Ok(match write {
             Write::Create { data, expires } => Write::Create { data: seal(data), expires },
             Write::Update { expect, data, expires } => Write::Update { expect, data: seal(data), expires },
             delete @ Write::Delete { .. } => delete,
-        }
+        })
     }
 }
 
 impl Sealing {
-    fn open_record(&self, record: &mut Record) -> Result<(), Error> {
+    async fn open_record(&self, record: &mut Record) -> Result<(), Error> {
+        self.learn(&record.data).await?;
         record.data = self.open(&record.key, &record.data)?;
         Ok(())
     }
 
-    fn open_or_leave(&self, key: &Key, data: &mut Bytes) -> Result<(), Error> {
-        match self.open(key, data) {
+    async fn open_or_leave(&self, key: &Key, data: &mut Bytes) -> Result<(), Error> {
+        let opened = match self.learn(data).await {
+            Ok(()) => self.open(key, data),
+            Err(error) => Err(error),
+        };
+        match opened {
             Ok(plain) => *data = plain,
             Err(error @ Error::Corrupt(_)) => tracing::error!(%error, "a sealed object is left out"),
             Err(error) => return Err(error),
@@ -71,19 +78,19 @@ impl Sealing {
 
     /// Part of a load. One object that was tampered with is handed on as it lies: whoever decodes it leaves it out, and the others
     /// go on. A key that is missing is another matter: it would make everything it sealed disappear.
-    fn open_part(&self, mut records: Vec<Record>, stale: &Mutex<BTreeSet<Key>>) -> Result<Vec<Record>, Error> {
+    async fn open_part(&self, mut records: Vec<Record>, stale: &Mutex<BTreeSet<Key>>) -> Result<Vec<Record>, Error> {
         for record in &mut records {
             if self.is_stale(record) {
                 stale.lock().insert(record.key.clone());
             }
-            self.open_or_leave(&record.key, &mut record.data)?;
+            self.open_or_leave(&record.key, &mut record.data).await?;
         }
         Ok(records)
     }
 
-    fn open_batch(&self, mut batch: Batch) -> Result<Batch, Error> {
+    async fn open_batch(&self, mut batch: Batch) -> Result<Batch, Error> {
         for change in &mut batch.changes {
-            self.open_or_leave(&change.key, &mut change.data)?;
+            self.open_or_leave(&change.key, &mut change.data).await?;
         }
         Ok(batch)
     }
@@ -91,14 +98,16 @@ impl Sealing {
 
 impl Store for SealedStore {
     fn write(&self, key: Key, write: Write, durability: Durability) -> BoxFuture<'_, Result<Revision, Error>> {
-        let write = self.seal(&key, write);
-        self.inner.write(key, write, durability)
+        match self.seal(&key, write) {
+            Ok(write) => self.inner.write(key, write, durability),
+            Err(error) => std::future::ready(Err(error)).boxed(),
+        }
     }
 
     fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Record>, Error>> {
         async move {
             let Some(mut record) = self.inner.get(key).await? else { return Ok(None) };
-            self.sealing.open_record(&mut record)?;
+            self.sealing.open_record(&mut record).await?;
             Ok(Some(record))
         }
         .boxed()
@@ -113,7 +122,9 @@ impl Store for SealedStore {
     ) -> BoxFuture<'a, Result<Page, Error>> {
         async move {
             let mut page = self.inner.list(resource, namespace, after, limit).await?;
-            page.records.iter_mut().try_for_each(|record| self.sealing.open_record(record))?;
+            for record in &mut page.records {
+                self.sealing.open_record(record).await?;
+            }
             Ok(page)
         }
         .boxed()
@@ -123,7 +134,10 @@ impl Store for SealedStore {
         async move {
             let Load { revision, epoch, records } = self.inner.load().await?;
             let (sealing, stale) = (self.sealing.clone(), self.stale.clone());
-            let opened = records.map(move |part| part.and_then(|records| sealing.open_part(records, &stale)));
+            let opened = records.then(move |part| {
+                let (sealing, stale) = (sealing.clone(), stale.clone());
+                async move { sealing.open_part(part?, &stale).await }
+            });
             Ok(Load { revision, epoch, records: opened.boxed() })
         }
         .boxed()
@@ -139,11 +153,13 @@ impl Store for SealedStore {
 
     fn changes(&self, after: Revision) -> BoxStream<'static, Result<Batch, Error>> {
         let sealing = self.sealing.clone();
-        let opened = move |batch: Result<Batch, Error>| batch.and_then(|batch| sealing.open_batch(batch));
-        stream::unfold(Some((self.inner.changes(after), opened)), |state| async move {
-            let (mut changes, opened) = state?;
-            let batch = opened(changes.next().await?);
-            let next = batch.is_ok().then_some((changes, opened));
+        stream::unfold(Some((self.inner.changes(after), sealing)), |state| async move {
+            let (mut changes, sealing) = state?;
+            let batch = match changes.next().await? {
+                Ok(batch) => sealing.open_batch(batch).await,
+                Err(error) => Err(error),
+            };
+            let next = batch.is_ok().then_some((changes, sealing));
             Some((batch, next))
         })
         .boxed()

@@ -5,6 +5,7 @@
 
 mod convert;
 mod database;
+mod dump;
 mod queue;
 mod reader;
 mod transaction;

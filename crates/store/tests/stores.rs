@@ -15,6 +15,10 @@ mod kit;
 mod cache;
 #[path = "stores/crash.rs"]
 mod crash;
+#[path = "stores/dump.rs"]
+mod dump;
+#[path = "stores/history.rs"]
+mod history;
 #[path = "stores/linearizable.rs"]
 mod linearizable;
 #[path = "stores/lost.rs"]
@@ -29,6 +33,8 @@ mod seal;
 mod semantics;
 #[path = "stores/sequential.rs"]
 mod sequential;
+#[path = "stores/servers.rs"]
+mod servers;
 #[path = "stores/sqlite.rs"]
 mod sqlite;
 #[path = "stores/watch.rs"]

@@ -53,8 +53,14 @@ impl Cluster {
 
     /// Starts a cluster and waits until it is ready.
     pub fn start_with(options: Options) -> Self {
+        Self::start_in(options, |_| ())
+    }
+
+    /// The same, after something was put into its data directory, which is not there before.
+    pub fn start_in(options: Options, prepare: impl FnOnce(&Path)) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let port = free_port();
+        prepare(&directory.path().join("data"));
         let process = launch(directory.path(), port, &options);
         let mut client = Client::new(directory.path());
         if let Some(disk) = &options.disk {

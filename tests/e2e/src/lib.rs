@@ -7,24 +7,28 @@ mod api;
 mod client;
 mod cluster;
 mod disk;
+mod extension;
 mod frozen;
 pub mod guests;
 mod process;
 mod programs;
 mod registry;
 mod requests;
+mod servers;
 mod split;
 
 pub use api::{Answer, Api};
 pub use client::Client;
 pub use cluster::{Cluster, Options};
 pub use disk::Disk;
+pub use extension::{Asked, Extension};
 pub use frozen::Frozen;
 pub use process::Process;
 pub use programs::{Output, curl, run, sampan, target_directory};
 pub use registry::DockerRegistry;
 pub use requests::Requests;
 pub use sampan_store::testing::free_port;
+pub use servers::Servers;
 pub use split::Split;
 
 use std::path::PathBuf;

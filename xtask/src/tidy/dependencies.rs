@@ -10,7 +10,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sampan-store", &["sampan-meta"]),
     ("sampan-api", &["sampan-meta"]),
     ("sampan-cel", &["sampan-meta"]),
+    ("sampan-kms", &["sampan-store", "sampan-meta"]),
     ("sampan-runtime", &[]),
+    ("sampan-otlp", &[]),
     ("sampan-oci", &[]),
     ("sampan-registry", &["sampan-store", "sampan-api", "sampan-cel", "sampan-meta"]),
     ("sampan-access", &["sampan-api", "sampan-cel", "sampan-meta"]),
@@ -35,9 +37,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("wasmtime-wasi", &["sampan-wasm"]),
     ("wasmtime-wasi-http", &["sampan-wasm"]),
     ("oci-client", &["sampan-wasm"]),
-    ("tonic", &["sampan-containers"]),
-    ("tonic-prost", &["sampan-containers"]),
-    ("prost", &["sampan-containers"]),
+    ("tonic", &["sampan-containers", "sampan-kms", "sampan-otlp"]),
+    ("tonic-prost", &["sampan-containers", "sampan-kms", "sampan-otlp"]),
+    ("prost", &["sampan-containers", "sampan-kms", "sampan-otlp"]),
     ("axum", &["sampan-apiserver", "sampan-node", "sampan-oci", "sampan"]),
     ("clap", &["sampan"]),
     ("anyhow", &["sampan", "xtask", "sampan-e2e"]),
@@ -45,7 +47,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rcgen", &["sampan-access"]),
 ];
 
-const EVERYTHING: &[&str] = &["sampan", "sampan-sim", "sampan-e2e", "sampan-benches", "xtask"];
+const EVERYTHING: &[&str] = &["sampan", "sampan-sim", "sampan-e2e", "sampan-fuzz", "sampan-benches", "xtask"];
 
 pub(super) fn direction(workspace: &Workspace) -> Result<Vec<String>> {
     let mut complaints = Vec::new();

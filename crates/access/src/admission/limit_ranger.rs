@@ -7,8 +7,8 @@ use sampan_api::request::{AdmissionRequest, Operation};
 use sampan_meta::{GroupResource, Quantity, Status, object};
 use serde_json::{Value, json};
 
-use super::resources::{Amounts, amounts_at, of_pod};
 use super::{Context, Plugin, forbidden, writes};
+use sampan_api::amounts::{Amounts, amounts_at, of_pod};
 
 const ANNOTATION: &str = "kubernetes.io/limit-ranger";
 

@@ -6,6 +6,7 @@ mod labels;
 use std::sync::Arc;
 
 use sampan_api::request::{AdmissionRequest, Attributes, Operation};
+use sampan_api::{local_path, volume};
 use sampan_meta::{GroupResource, Status, object};
 use serde_json::Value;
 
@@ -38,6 +39,7 @@ impl Plugin for NodeRestriction {
                 Err(write.refuse(why))
             }
             ("", "nodes", _) => write.own_node(),
+            ("", "persistentvolumes", _) => write.volume(),
             ("", "serviceaccounts", "token") => write.token(),
             ("coordination.k8s.io", "leases", _) => write.lease(),
             _ => Ok(()),
@@ -173,6 +175,20 @@ impl Write<'_> {
         }
     }
 
+    /// Of a volume that lies here and is being deleted a node says that the directory is gone, and nothing else of any volume.
+    fn volume(&self) -> Result<(), Status> {
+        let old = self.request.old.unwrap_or(&Value::Null);
+        let lies_on = object::labels(old).and_then(|labels| labels.get(local_path::NODE_LABEL)?.as_str());
+        let here = object::annotation(old, volume::PROVISIONED_BY) == Some(local_path::PROVISIONER)
+            && lies_on == Some(self.node);
+        let going = object::deletion_timestamp(old).is_some();
+        let let_go = self.request.operation == Operation::Update && without_hold(old) == without_hold(self.object);
+        self.require(here && going && let_go, || {
+            let node = self.node;
+            format!("node {node:?} can only take its finalizer off volumes that lie on it and are being deleted")
+        })
+    }
+
     /// Tokens only for pods that run here, each bound to its pod.
     fn token(&self) -> Result<(), Status> {
         let reference =
@@ -198,4 +214,16 @@ impl Write<'_> {
             "can only access node lease with the same name as the requesting node".to_owned()
         })
     }
+}
+
+/// All of a volume but the hold of its node and what every write changes.
+fn without_hold(volume: &Value) -> Value {
+    let mut volume = volume.clone();
+    for member in ["managedFields", "resourceVersion", "generation"] {
+        object::remove(&mut volume, &["metadata", member]);
+    }
+    let held = object::list_at(&volume, "/metadata/finalizers").iter();
+    let others: Vec<Value> = held.filter(|held| held.as_str() != Some(local_path::FINALIZER)).cloned().collect();
+    object::set(&mut volume, &["metadata", "finalizers"], others.into());
+    volume
 }

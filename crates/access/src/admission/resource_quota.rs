@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 
+use sampan_api::quota::{concerns, is_in_scope};
 use sampan_api::request::{AdmissionRequest, Operation};
 use sampan_meta::{GroupResource, Quantity, Status, object};
 use serde_json::Value;
 
-use super::resources::{Amounts, add, amounts_at};
 use super::{Context, forbidden};
+use sampan_api::amounts::{Amounts, add, amounts_at};
 
-mod scopes;
 mod usage;
 
 /// How often a charge is tried when others charge the same quota. Of all who try at once one succeeds each time.
@@ -60,11 +60,11 @@ fn plan(
     quotas: &[Arc<Value>],
 ) -> Result<Vec<Value>, Status> {
     let mut matching = Vec::new();
+    let kind = request.attributes.group_resource();
     for quota in quotas {
         let hard = amounts_at(quota, "/status/hard");
-        let concerned: Vec<&str> =
-            hard.keys().map(String::as_str).filter(|name| usage::concerns(request.attributes, name)).collect();
-        if concerned.is_empty() || !scopes::match_all(quota, request.attributes, object) {
+        let concerned: Vec<&str> = hard.keys().map(String::as_str).filter(|name| concerns(&kind, name)).collect();
+        if concerned.is_empty() || !is_in_scope(quota, &kind, object) {
             continue;
         }
         if let Some(missing) = usage::unsaid(request, object, &concerned) {

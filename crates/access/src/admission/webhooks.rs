@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{BoxFuture, join_all};
+use futures::future::join_all;
 use parking_lot::Mutex;
 use sampan_api::request::{AdmissionRequest, Lister};
+use sampan_api::webhook::WebhookClient;
 use sampan_meta::{GroupResource, Status, new_uid, object};
 use serde_json::Value;
 
@@ -20,22 +21,6 @@ use review::{Answer, Refusal};
 
 const GROUP: &str = "admissionregistration.k8s.io";
 const PATIENCE: i64 = 10;
-
-/// Carries a question to a webhook.
-///
-/// # Contract
-/// Posts the review to where `client_config` (a `WebhookClientConfig`) says, with TLS that the `caBundle` vouches for, and answers the
-/// body of a 200 as JSON. Never takes longer than the timeout, never reads more than a bound. The error says what went wrong, as it is
-/// told to whoever made the request. Dropping the future ends the call.
-pub trait WebhookClient: Send + Sync {
-    /// Asks once.
-    fn ask<'a>(
-        &'a self,
-        client_config: &'a Value,
-        review: &'a Value,
-        timeout: Duration,
-    ) -> BoxFuture<'a, Result<Value, String>>;
-}
 
 /// One webhook of a configuration.
 struct Hook {

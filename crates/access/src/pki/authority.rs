@@ -35,6 +35,16 @@ impl Authority {
     ///
     /// Keys come from the operating system's generator; `entropy` is for serial numbers.
     pub fn open(directory: &Path, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, Error> {
+        Self::open_as(COMMON_NAME, directory, clock, entropy)
+    }
+
+    /// As [`Authority::open`], of an authority of another name: who is vouched for by it is nobody to the cluster's own.
+    pub fn open_as(
+        common_name: &str,
+        directory: &Path,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, Error> {
         files::make_directory(directory)?;
         let certificate_path = directory.join(format!("{NAME}.crt"));
         let kept = files::read(&certificate_path)?;
@@ -44,13 +54,13 @@ impl Authority {
         let (certificate_pem, certificate) = match kept {
             Some((pem, der)) if !validity_of(&der)?.needs_renewal(clock.now()) => (pem, der),
             _ => {
-                let made = self_signed(&key, clock.as_ref(), entropy.as_ref())?;
+                let made = self_signed(common_name, &key, clock.as_ref(), entropy.as_ref())?;
                 files::write(&certificate_path, &made.0)?;
                 made
             }
         };
         let validity = validity_of(&certificate)?;
-        let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(|error| failed(COMMON_NAME, &error))?;
+        let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(|error| failed(common_name, &error))?;
         let directory = directory.to_owned();
         Ok(Self { directory, certificate, certificate_pem, validity, issuer, token_key, clock, entropy })
     }
@@ -130,18 +140,19 @@ impl Authority {
 }
 
 fn self_signed(
+    common_name: &str,
     key: &KeyPair,
     clock: &dyn Clock,
     entropy: &dyn Entropy,
 ) -> Result<(String, CertificateDer<'static>), Error> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, COMMON_NAME);
+    params.distinguished_name.push(DnType::CommonName, common_name);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
     params.serial_number = Some(serial_number(entropy));
     Validity::starting(clock.now(), validity::AUTHORITY, None).write(&mut params);
-    let certificate = params.self_signed(key).map_err(|error| failed(COMMON_NAME, &error))?;
+    let certificate = params.self_signed(key).map_err(|error| failed(common_name, &error))?;
     Ok((certificate.pem(), certificate.into()))
 }
 

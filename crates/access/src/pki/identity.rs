@@ -126,7 +126,11 @@ impl Pending {
 }
 
 /// All certificates of a PEM text.
-pub(super) fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
+/// The certificates in a PEM text.
+///
+/// # Errors
+/// When one of them is damaged.
+pub fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
     all.map_err(|error| pem_error("certificate", &error))
 }

@@ -68,6 +68,11 @@ impl Subject {
         Self::client("kube-apiserver-kubelet-client", &[])
     }
 
+    /// The API server as it passes requests on to extension servers.
+    pub fn front_proxy() -> Self {
+        Self::client(crate::extension_authentication::FRONT_PROXY, &[])
+    }
+
     /// The API server, by the names every cluster has and those of this machine: its host name, its addresses, the address of
     /// Service `default/kubernetes`.
     pub fn api_server(names: &[String]) -> Self {

@@ -120,7 +120,7 @@ impl Trail {
     pub(crate) async fn received(&mut self) {
         if self.stages.contains(Stage::RequestReceived) {
             let line = self.stage(Stage::RequestReceived, None, None, self.received);
-            self.audit.log.add(&line).await;
+            self.audit.add(&line).await;
         }
     }
 
@@ -204,7 +204,7 @@ impl Trail {
     async fn tell(&mut self, stage: Stage, status: ResponseStatus<'_>) {
         if self.stages.contains(stage) {
             let line = self.stage(stage, Some(status), None, self.clock.now());
-            self.audit.log.add(&line).await;
+            self.audit.add(&line).await;
         }
     }
 
@@ -215,7 +215,7 @@ impl Trail {
             self.state = State::Telling(line);
         }
         if let State::Telling(line) = &self.state {
-            self.audit.log.add(line).await;
+            self.audit.add(line).await;
         }
         self.state = State::Told;
     }
@@ -284,13 +284,13 @@ impl Drop for Trail {
     fn drop(&mut self) {
         let status = match std::mem::replace(&mut self.state, State::Told) {
             State::Told => return,
-            State::Telling(line) => return self.audit.log.add_later(line),
+            State::Telling(line) => return self.audit.add_later(line),
             State::Streaming(code) => ResponseStatus::of(code, None),
             State::Open => ResponseStatus::hung_up(),
         };
         if self.stages.contains(Stage::ResponseComplete) {
             let line = self.stage(Stage::ResponseComplete, Some(status), None, self.clock.now());
-            self.audit.log.add_later(line);
+            self.audit.add_later(line);
         }
     }
 }

@@ -90,7 +90,8 @@ fn host(headers: &HeaderMap) -> String {
     headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned()
 }
 
-fn passed(headers: &HeaderMap) -> HeaderMap {
+/// The headers that go on to the peer, and back from it.
+pub(crate) fn passed(headers: &HeaderMap) -> HeaderMap {
     let kept = headers.iter().filter(|(name, _)| !NOT_PASSED.contains(name));
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

@@ -16,13 +16,21 @@ pub(super) async fn pass_on(
     target: &Target,
     request: Request<RequestBody>,
 ) -> Result<Response<Body>, ReachError> {
-    let client = call.upgrade.take();
-    let mut answer = call.server.nodes.send(target, request).await?;
+    let answer = call.server.nodes.send(target, request).await?;
+    tie_to(call, &target.authority(), answer)
+}
+
+/// Ties the client to a peer that has agreed to another protocol; any other answer is the client's answer.
+pub(crate) fn tie_to(
+    call: &mut Call,
+    peer_name: &str,
+    mut answer: Response<Body>,
+) -> Result<Response<Body>, ReachError> {
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(answer);
     }
     let peer = hyper::upgrade::on(&mut answer);
-    let Some(client) = client else { return Err(ReachError::NoUpgrade(target.authority())) };
+    let Some(client) = call.upgrade.take() else { return Err(ReachError::NoUpgrade(peer_name.to_owned())) };
     let closing = call.caller.closing.clone();
     let counted = call.counted.take();
     tokio::spawn(async move {

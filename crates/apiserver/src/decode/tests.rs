@@ -25,14 +25,14 @@ fn unknown_and_repeated_fields_are_told_as_asked() {
         FieldValidation::Warn,
         expect![[r#"
         {"apiVersion":"v1","kind":"Pod","metadata":{"name":"b"},"spec":{"nodeName":"n"}}
-        duplicate field "metadata.name"
-        unknown field "spec.nodeNam""#]],
+        unknown field "spec.nodeNam"
+        duplicate field "metadata.name""#]],
     );
     check(
         text,
         FieldValidation::Strict,
         expect![[
-            r#"400 Pod in version "v1" cannot be handled as a Pod: strict decoding error: duplicate field "metadata.name", unknown field "spec.nodeNam""#
+            r#"400 Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "spec.nodeNam", duplicate field "metadata.name""#
         ]],
     );
 }

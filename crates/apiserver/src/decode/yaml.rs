@@ -34,8 +34,18 @@ fn parse_with(bytes: &[u8], duplicates: serde_saphyr::DuplicateKeyPolicy) -> Res
     options.alias_limits.max_alias_expansions_per_anchor = ALIASES;
     options.duplicate_keys = duplicates;
     options.with_snippet = false;
-    serde_saphyr::from_slice_with_options(bytes, options)
-        .map_err(|error| format!("error converting YAML to JSON: {error}"))
+    serde_saphyr::from_slice_with_options(bytes, options).map_err(|error| explain(&error))
+}
+
+/// Of a key given twice, upstream's parser has words that clients look for.
+fn explain(error: &serde_saphyr::Error) -> String {
+    let why = match error {
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), location } => {
+            format!("yaml: unmarshal errors:\n  line {}: key {key:?} already set in map", location.line())
+        }
+        other => other.to_string(),
+    };
+    format!("error converting YAML to JSON: {why}")
 }
 
 #[cfg(test)]
@@ -48,6 +58,12 @@ mod tests {
         let text = "a: yes\nb: 1\nc: '1'\nd: [x, 2.5, null]\ne: &e {f: g}\nh: *e\n";
         let expected = json!({"a": true, "b": 1, "c": "1", "d": ["x", 2.5, null], "e": {"f": "g"}, "h": {"f": "g"}});
         assert_eq!(parse(text.as_bytes()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_key_given_twice_is_named_with_its_line() {
+        let expected = "error converting YAML to JSON: yaml: unmarshal errors:\n  line 3: key \"b\" already set in map";
+        assert_eq!(parse(b"a:\n  b: 1\n  b: 2\n").unwrap_err(), expected);
     }
 
     #[test]

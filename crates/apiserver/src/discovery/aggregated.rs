@@ -2,21 +2,25 @@
 
 use serde_json::{Map, Value, json};
 
-use super::served::{Group, Served, ServedSubresource};
+use super::listed::Listed;
+use super::served::{Served, ServedSubresource, Version};
 
 /// The document of some groups.
-pub(super) fn document(groups: &[&Group], api_version: &str) -> Value {
+pub(super) fn document(groups: &[&Listed], api_version: &str) -> Value {
     let items: Vec<Value> = groups.iter().map(|group| item(group)).collect();
     json!({ "kind": "APIGroupDiscoveryList", "apiVersion": api_version, "metadata": {}, "items": items })
 }
 
-fn item(group: &Group) -> Value {
+fn item(group: &Listed) -> Value {
     let metadata = if group.name.is_empty() { json!({}) } else { json!({ "name": group.name }) };
-    let versions = group.versions.iter().map(|version| {
-        let resources: Vec<Value> = version.resources.iter().map(resource).collect();
-        json!({ "version": version.name, "resources": resources, "freshness": "Current" })
-    });
-    json!({ "metadata": metadata, "versions": versions.collect::<Vec<_>>() })
+    let versions: Vec<Value> = group.versions.iter().map(|version| version.entry.clone()).collect();
+    json!({ "metadata": metadata, "versions": versions })
+}
+
+/// A version that this server serves.
+pub(super) fn version(version: &Version) -> Value {
+    let resources: Vec<Value> = version.resources.iter().map(resource).collect();
+    json!({ "version": version.name, "resources": resources, "freshness": "Current" })
 }
 
 fn resource(served: &Served) -> Value {

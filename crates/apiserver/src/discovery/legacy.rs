@@ -3,7 +3,8 @@
 use sampan_meta::Status;
 use serde_json::{Value, json};
 
-use super::served::{Group, Served, Version};
+use super::listed::{Listed, ListedVersion};
+use super::served::{Group, Served};
 
 /// `/api`.
 pub(super) fn versions() -> Value {
@@ -11,22 +12,21 @@ pub(super) fn versions() -> Value {
 }
 
 /// `/apis`.
-pub(super) fn groups(groups: &[Group]) -> Value {
+pub(super) fn groups(groups: &[Listed]) -> Value {
     let groups: Vec<Value> = groups.iter().filter(|group| !group.name.is_empty()).map(entry).collect();
     json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })
 }
 
 /// `/apis/GROUP`.
-pub(super) fn group(group: &Group) -> Value {
+pub(super) fn group(group: &Listed) -> Value {
     let mut document = entry(group);
     document["kind"] = "APIGroup".into();
     document["apiVersion"] = "v1".into();
     document
 }
 
-fn entry(group: &Group) -> Value {
-    let version =
-        |version: &Version| json!({ "groupVersion": group.group_version(version.name), "version": version.name });
+fn entry(group: &Listed) -> Value {
+    let version = |version: &ListedVersion| json!({ "groupVersion": group.group_version(&version.name), "version": version.name });
     let versions: Vec<Value> = group.versions.iter().map(version).collect();
     json!({ "name": group.name, "preferredVersion": versions.first(), "versions": versions })
 }
@@ -73,7 +73,7 @@ fn rows(served: &Served) -> Vec<Value> {
 }
 
 /// `/`: what may be asked, for people who look around.
-pub(super) fn paths(groups: &[Group]) -> Value {
+pub(super) fn paths(groups: &[Listed]) -> Value {
     let mut paths =
         vec!["/.well-known/openid-configuration".to_owned(), "/api".into(), "/api/v1".into(), "/apis".into()];
     for group in groups.iter().filter(|group| !group.name.is_empty()) {

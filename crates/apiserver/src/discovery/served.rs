@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sampan_registry::{Resource, Subresource};
 
+use crate::aggregation;
 use crate::reviews::{self, Review};
 
 /// One resource of a group and version.
@@ -79,31 +80,6 @@ impl Group {
     }
 }
 
-/// Upstream's order of groups; what clients prefer when a short name is ambiguous follows it. Others come after, by name.
-const ORDER: [&str; 21] = [
-    "",
-    "apiregistration.k8s.io",
-    "apps",
-    "events.k8s.io",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "networking.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "storage.k8s.io",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "scheduling.k8s.io",
-    "coordination.k8s.io",
-    "node.k8s.io",
-    "discovery.k8s.io",
-    "resource.k8s.io",
-    "flowcontrol.apiserver.k8s.io",
-];
-
 /// Gathers all that is served, in upstream's order.
 pub(crate) fn groups(resources: &[Arc<Resource>]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
@@ -113,8 +89,7 @@ pub(crate) fn groups(resources: &[Arc<Resource>]) -> Vec<Group> {
     for review in reviews::all() {
         add(&mut groups, review.group, "v1", answered(review));
     }
-    let rank = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
-    groups.sort_by_key(|group| (rank(group.name), group.name));
+    groups.sort_by_key(|group| (std::cmp::Reverse(aggregation::of_group(group.name)), group.name));
     for version in groups.iter_mut().flat_map(|group| &mut group.versions) {
         version.resources.sort_by_key(|served| served.plural);
     }

@@ -3,12 +3,25 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption, WantsClientCert};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, SignatureScheme};
 
 /// A client that shows no certificate and believes any.
 pub(super) fn config() -> ClientConfig {
+    builder().with_no_client_auth()
+}
+
+/// A client that shows this certificate and believes any.
+pub(crate) fn showing(certificate: Arc<dyn ResolvesClientCert>) -> ClientConfig {
+    let mut config = builder().with_client_cert_resolver(certificate);
+    // A resumed session stands for the certificate it began with, which may be a replaced one.
+    config.resumption = Resumption::disabled();
+    config
+}
+
+fn builder() -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Arc::new(Anyone(provider.clone()));
     ClientConfig::builder_with_provider(provider)
@@ -16,7 +29,6 @@ pub(super) fn config() -> ClientConfig {
         .expect("the provider speaks the default versions")
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth()
 }
 
 /// Takes every certificate, but the peer has to hold its key.

@@ -233,7 +233,7 @@ async fn repeated_fields_are_treated_as_the_client_asked() {
         r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"a":"1","a":"2"}}"#,
     ] {
         let strict = cluster.apply_text(MAP, "one&fieldValidation=Strict", body).await;
-        assert!(strict.failure().starts_with("400 BadRequest error strict decoding patch: "), "{}", strict.text());
+        assert!(strict.failure().starts_with("400 BadRequest error strict decoding YAML: "), "{}", strict.text());
         let warned = cluster.apply_text(MAP, "one", body).await;
         assert_eq!((&warned.json()["data"]["a"], warned.warnings().len()), (&json!("2"), 1), "{}", warned.text());
         let ignored = cluster.apply_text(MAP, "one&fieldValidation=Ignore", body).await;

@@ -370,7 +370,7 @@ async fn what_was_logged_is_counted() {
         "apiserver_audit_level_total{level=\"None\"} 1\n",
         "apiserver_audit_level_total{level=\"Metadata\"} 2\n",
         "apiserver_audit_event_total 1\n",
-        "apiserver_audit_error_total 0\n",
+        "apiserver_audit_error_total{plugin=\"log\"} 0\n",
     ] {
         assert!(figures.contains(expected), "{expected} is not in\n{figures}");
     }

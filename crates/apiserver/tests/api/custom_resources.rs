@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::apply::owners;
 use crate::harness::{Cluster, Reply};
 
-const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+pub const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const POTS: &str = "/apis/example.com/v1/namespaces/default/pots";
 
 /// A definition of pots with this schema of the spec and these further members of its version.
@@ -19,7 +19,7 @@ fn definition(spec: Value, more: Value) -> Value {
             "names": {"plural": "pots", "kind": "Pot", "shortNames": ["pt"], "categories": ["all"]}}})
 }
 
-fn pots() -> Value {
+pub fn pots() -> Value {
     let spec = json!({"type": "object", "required": ["size"], "properties": {
         "size": {"type": "integer", "minimum": 1, "maximum": 10},
         "colour": {"type": "string", "default": "brown", "enum": ["brown", "blue"]},
@@ -45,7 +45,7 @@ fn pot(name: &str, spec: Value) -> Value {
 
 impl Cluster {
     /// Creates a definition and waits until it is established.
-    async fn define(&self, definition: &Value) {
+    pub async fn define(&self, definition: &Value) {
         let made = self.create(DEFINITIONS, definition.clone()).await;
         let version = made["metadata"]["resourceVersion"].as_str().unwrap();
         let name = made["metadata"]["name"].as_str().unwrap();

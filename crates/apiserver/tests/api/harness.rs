@@ -39,12 +39,13 @@ pub struct Setup {
     pub limits: Limits,
     pub cache: sampan_store::cache::Options,
     pub audit: Option<Arc<Audit>>,
+    pub providers: Vec<Arc<sampan_access::oidc::Provider>>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let store = Arc::new(MemoryStore::new(Arc::new(WallClock)));
-        Self { store, limits: Limits::default(), cache: Default::default(), audit: None }
+        Self { store, limits: Limits::default(), cache: Default::default(), audit: None, providers: Vec::new() }
     }
 }
 
@@ -80,7 +81,7 @@ impl Cluster {
     }
 
     pub async fn with(setup: Setup) -> Self {
-        let Setup { store, limits, cache, audit } = setup;
+        let Setup { store, limits, cache, audit, providers } = setup;
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(7));
         let directory = tempfile::tempdir().unwrap();
@@ -107,6 +108,7 @@ impl Cluster {
         let tokens = Arc::new(tokens);
         let roots = vec![authority.certificate().clone()];
         let authenticator = Authenticator::new(roots.clone(), tokens.clone(), lister.clone(), Arc::clone(&clock));
+        let authenticator = authenticator.with_providers(providers, Vec::new());
         let authorizer = Arc::new(Authorizer::new(Arc::clone(&lister)));
         let admission = Chain::new(admission::Context {
             lister: Arc::clone(&lister),
@@ -115,8 +117,9 @@ impl Cluster {
             entropy: Arc::clone(&entropy),
             writer: registry.clone(),
         });
-        let webhooks = HttpsWebhooks::new(Arc::clone(&lister), Arc::clone(&clock), Vec::new());
-        let admission = admission.with_webhooks(Arc::new(webhooks));
+        let webhooks = Arc::new(HttpsWebhooks::new(registry.weak_lister(), Arc::clone(&clock), Vec::new()));
+        registry.convert_through(webhooks.clone());
+        let admission = admission.with_webhooks(webhooks);
         let node_client = sampan_access::pki::client_config(&roots, None, Arc::clone(&clock)).unwrap();
         let options = Options {
             registry: registry.clone(),

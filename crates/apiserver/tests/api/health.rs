@@ -156,3 +156,25 @@ async fn watches_are_counted_while_they_run_and_so_are_their_events() {
     let text = cluster.ask("GET /metrics").await.text();
     assert!(text.contains(&format!("{running} 0\n")), "{text}");
 }
+
+#[tokio::test]
+async fn component_statuses_tell_of_the_store_and_of_what_runs_beside() {
+    let cluster = Cluster::start().await;
+    let table =
+        cluster.ask("GET /api/v1/componentstatuses\nAccept: application/json;as=Table;v=v1;g=meta.k8s.io").await;
+    assert_eq!(table.warnings(), [r#"299 - "v1 ComponentStatus is deprecated in v1.19+""#]);
+    let rows: Vec<String> =
+        table.json()["rows"].as_array().unwrap().iter().map(|row| row["cells"].to_string()).collect();
+    expect_test::expect![[r#"
+        ["controller-manager","Healthy","ok",""]
+        ["etcd-0","Healthy","ok",""]
+        ["scheduler","Healthy","ok",""]"#]]
+    .assert_eq(&rows.join("\n"));
+    let one = cluster.ask("GET /api/v1/componentstatuses/etcd-0").await.json();
+    assert_eq!(
+        (&one["kind"], &one["conditions"][0]["status"]),
+        (&serde_json::json!("ComponentStatus"), &serde_json::json!("True"))
+    );
+    assert_eq!(cluster.ask("GET /api/v1/componentstatuses/other").await.code, 404);
+    assert_eq!(cluster.ask("DELETE /api/v1/componentstatuses/etcd-0").await.code, 405);
+}

@@ -61,7 +61,7 @@ impl Listening {
         self.ask(None, "http/1.1", request).await.status().as_u16()
     }
 
-    async fn connect(&self, identity: Option<&Identity>, protocol: &str) -> TlsStream<TcpStream> {
+    pub async fn connect(&self, identity: Option<&Identity>, protocol: &str) -> TlsStream<TcpStream> {
         let roots = [self.cluster.authority.certificate().clone()];
         let mut config = client_config(&roots, identity, Arc::clone(&self.cluster.clock)).unwrap();
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];

@@ -1,68 +1,26 @@
 //! Webhooks over real HTTPS, and what is said of policies whose expressions are none.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use expect_test::expect;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use sampan_access::pki::{Clients, LiveCertificate, Purpose, Subject, server_config};
+use sampan_apiserver::Body;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 use crate::harness::Cluster;
+use crate::https::{Answer, HttpsServer, bundle};
 
-/// A webhook that answers by the path it is asked at. Gone with this value.
-struct Webhook {
-    address: SocketAddr,
-    _serving: JoinSet<()>,
+fn answers() -> Answer {
+    Arc::new(|request| Box::pin(answer(request)))
 }
 
-impl Webhook {
-    /// One whose certificate the cluster's authority vouches for, under these names.
-    async fn start(cluster: &Cluster, names: &[&str]) -> Self {
-        let names = names.iter().map(|name| (*name).into()).collect();
-        let subject = Subject { alternative_names: names, purpose: Purpose::Server, ..Subject::client("webhook", &[]) };
-        let certificate = LiveCertificate::new(&cluster.authority.issue(&subject).unwrap()).unwrap();
-        let clients = Clients::May(vec![cluster.authority.certificate().clone()]);
-        let config = server_config(certificate, &clients, Arc::clone(&cluster.clock)).unwrap();
-        let acceptor = TlsAcceptor::from(config);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
-                connections.spawn(async move {
-                    let Ok(stream) = acceptor.accept(stream).await else { return };
-                    let served = hyper::server::conn::http1::Builder::new();
-                    drop(served.serve_connection(TokioIo::new(stream), service_fn(answer)).await);
-                });
-            }
-        });
-        Self { address, _serving: serving }
-    }
-
-    fn at(&self, cluster: &Cluster, path: &str) -> Value {
-        json!({ "url": format!("https://{}{path}", self.address), "caBundle": bundle(cluster) })
-    }
-}
-
-fn bundle(cluster: &Cluster) -> String {
-    let certificate = STANDARD.encode(cluster.authority.certificate());
-    STANDARD.encode(format!("-----BEGIN CERTIFICATE-----\n{certificate}\n-----END CERTIFICATE-----\n"))
-}
-
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<bytes::Bytes>>, Infallible> {
+/// Answers by the path it is asked at.
+async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let path = request.uri().path().to_owned();
     let review: Value = serde_json::from_slice(&request.into_body().collect().await.unwrap().to_bytes()).unwrap();
     let mut response = json!({ "uid": review["request"]["uid"], "allowed": true });
@@ -78,12 +36,12 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<bytes::Bytes
             response["patch"] = json!(STANDARD.encode(patch));
         }
         "/hang" => std::future::pending().await,
-        "/broken" => return Ok(Response::builder().status(500).body(Full::from("out of order")).unwrap()),
-        "/flood" => return Ok(Response::new(Full::from(vec![b' '; 5 << 20]))),
+        "/broken" => return Ok(Response::builder().status(500).body(Body::from("out of order")).unwrap()),
+        "/flood" => return Ok(Response::new(Body::from(vec![b' '; 5 << 20]))),
         _ => (),
     }
     let review = json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response });
-    Ok(Response::new(Full::from(review.to_string())))
+    Ok(Response::new(Body::from(review.to_string())))
 }
 
 const PATH: &str = "/apis/admissionregistration.k8s.io/v1";
@@ -113,30 +71,30 @@ async fn create(cluster: &Cluster, name: &str) -> String {
 #[tokio::test]
 async fn webhooks_are_asked_over_https() {
     let cluster = Cluster::start().await;
-    let webhook = Webhook::start(&cluster, &["127.0.0.1"]).await;
-    configure(&cluster, "mutating", webhook.at(&cluster, "/label")).await;
+    let webhook = HttpsServer::start(&cluster, &["127.0.0.1"], answers()).await;
+    configure(&cluster, "mutating", webhook.client_config(&cluster, "/label")).await;
     assert_eq!(create(&cluster, "labelled").await, r#"{"seen":"yes"}"#);
-    configure(&cluster, "validating", webhook.at(&cluster, "/refuse")).await;
+    configure(&cluster, "validating", webhook.client_config(&cluster, "/refuse")).await;
     expect![[r#"403 Forbidden admission webhook "hook.example.com" denied the request: "admin" may not"#]]
         .assert_eq(&create(&cluster, "refused").await);
-    configure(&cluster, "validating", webhook.at(&cluster, "/allow")).await;
+    configure(&cluster, "validating", webhook.client_config(&cluster, "/allow")).await;
     assert_eq!(create(&cluster, "allowed").await, r#"{"seen":"yes"}"#);
 }
 
 #[tokio::test]
 async fn what_is_wrong_with_a_webhook_is_told() {
     let cluster = Cluster::start().await;
-    let webhook = Webhook::start(&cluster, &["127.0.0.1"]).await;
+    let webhook = HttpsServer::start(&cluster, &["127.0.0.1"], answers()).await;
     let stranger = Cluster::start().await;
     let port = format!(":{}", webhook.address.port());
     let mut told = Vec::new();
     let service =
         |name: &str| json!({ "service": { "namespace": "default", "name": name }, "caBundle": bundle(&cluster) });
     for client_config in [
-        webhook.at(&cluster, "/hang"),
-        webhook.at(&cluster, "/broken"),
-        webhook.at(&cluster, "/flood"),
-        webhook.at(&stranger, "/allow"),
+        webhook.client_config(&cluster, "/hang"),
+        webhook.client_config(&cluster, "/broken"),
+        webhook.client_config(&cluster, "/flood"),
+        webhook.client_config(&stranger, "/allow"),
         service("nowhere"),
     ] {
         configure(&cluster, "validating", client_config).await;
@@ -153,7 +111,7 @@ async fn what_is_wrong_with_a_webhook_is_told() {
 #[tokio::test]
 async fn a_webhook_is_found_behind_its_service() {
     let cluster = Cluster::start().await;
-    let webhook = Webhook::start(&cluster, &["hook.default.svc"]).await;
+    let webhook = HttpsServer::start(&cluster, &["hook.default.svc"], answers()).await;
     let service = json!({ "metadata": { "name": "hook" }, "spec": { "ports": [{ "name": "https", "port": 443, "targetPort": 8443 }] } });
     cluster.create("/api/v1/namespaces/default/services", service).await;
     let client_config = json!({ "service": { "namespace": "default", "name": "hook", "path": "/label" }, "caBundle": bundle(&cluster) });

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use anyhow::{Context, Result};
 use futures::StreamExt;
 use sampan_access::bootstrap::{Reconciled, objects, reconcile};
+use sampan_access::extension_authentication;
 use sampan_client::Client;
 use serde_json::Value;
 
@@ -14,6 +15,8 @@ use crate::cluster::{Stored, create, delete, fetch, replace};
 
 /// Writes in flight at once: they share transactions.
 const AT_ONCE: usize = 64;
+/// Looks at an object that others write at the same time.
+const ATTEMPTS: usize = 10;
 
 pub(super) async fn run(server: &Server, address: (Ipv4Addr, u16)) -> Result<()> {
     let client = server.admin();
@@ -25,7 +28,16 @@ pub(super) async fn run(server: &Server, address: (Ipv4Addr, u16)) -> Result<()>
             done?;
         }
     }
+    trust_extensions(server, &client).await?;
     server.publish(address).await
+}
+
+/// Lets extension servers know this one; other servers of the cluster say so in the same place.
+async fn trust_extensions(server: &Server, client: &Client) -> Result<()> {
+    let (clients, front_proxy) = (server.authority.certificate_pem(), server.front_proxy.certificate_pem());
+    let place = Stored::of(&extension_authentication(None, clients, front_proxy))?;
+    let existing = fetch(client, &place).await?;
+    ensure(client, extension_authentication(existing.as_ref(), clients, front_proxy)).await
 }
 
 fn is_namespace(object: &Value) -> bool {
@@ -47,7 +59,22 @@ fn wanted(existing: Option<&Value>, expected: &Value) -> Reconciled {
     }
 }
 
+/// Another server on the same store may do the same at the same moment: then what it wrote is looked at again.
 async fn ensure(client: &Client, expected: Value) -> Result<()> {
+    for _ in 1..ATTEMPTS {
+        match ensure_once(client, expected.clone()).await {
+            Err(error) if error.chain().any(|cause| cause.downcast_ref().is_some_and(is_conflict)) => {}
+            done => return done,
+        }
+    }
+    ensure_once(client, expected).await
+}
+
+fn is_conflict(error: &sampan_client::Error) -> bool {
+    matches!(error, sampan_client::Error::Api(status) if status.code == 409)
+}
+
+async fn ensure_once(client: &Client, expected: Value) -> Result<()> {
     let stored = Stored::of(&expected)?;
     let existing = fetch(client, &stored).await?;
     let done = match wanted(existing.as_ref(), &expected) {

@@ -4,12 +4,15 @@
 //! The first start makes the file with one key for Secrets. The keys never enter the store, so that whoever gets hold of the database,
 //! or a backup of it, has no secret; whoever gets hold of the whole data directory has them all.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use sampan_kms::{KmsOptions, KmsService};
 use sampan_meta::time::format_time;
 use sampan_store::{Cipher, Provider, Resources, Rule, SealKey, Sealing};
 use serde::{Deserialize, Serialize};
@@ -49,7 +52,7 @@ struct ProviderConfiguration {
     #[serde(skip_serializing_if = "Option::is_none")]
     aescbc: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    kms: Option<serde_json::Value>,
+    kms: Option<Kms>,
     #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<Empty>,
 }
@@ -57,6 +60,26 @@ struct ProviderConfiguration {
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Empty {}
+
+/// A plugin that keeps the keys (KMS v2).
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Kms {
+    api_version: String,
+    name: String,
+    endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<String>,
+}
+
+/// What the file comes to.
+pub(super) struct Opened {
+    pub(super) sealing: Sealing,
+    /// The key services among its providers.
+    pub(super) services: Vec<Arc<KmsService>>,
+}
+
+type Services = BTreeMap<String, Arc<KmsService>>;
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -72,14 +95,17 @@ struct KeyConfiguration {
 }
 
 /// The rules of the file, which is made when it is the data directory's own and not there.
-pub(super) fn open(given: Option<&Path>, layout: &Layout, outside: &Outside) -> Result<Sealing> {
+pub(super) async fn open(given: Option<&Path>, layout: &Layout, outside: &Outside) -> Result<Opened> {
     let path = given.map_or_else(|| layout.encryption(), Path::to_owned);
     if given.is_none() && !path.exists() {
         std::fs::create_dir_all(layout.pki()).with_context(|| format!("failed to make {}", layout.pki().display()))?;
         save(&path, &Configuration::generate(outside)?)?;
     }
     let configuration = read(&path)?;
-    configuration.sealing(&path).with_context(|| format!("{} cannot be used", path.display()))
+    let cannot = || format!("{} cannot be used", path.display());
+    let services = configuration.start_services(outside).await.with_context(cannot)?;
+    let sealing = configuration.sealing(&path, &services).with_context(cannot)?;
+    Ok(Opened { sealing, services: services.into_values().collect() })
 }
 
 /// Puts a new key before those of the data directory's file, and says what happens next.
@@ -96,7 +122,10 @@ pub(crate) fn rotate(layout: &Layout, outside: &Outside) -> Result<()> {
     let key = KeyConfiguration::generate(outside);
     let name = key.name.clone();
     configuration.put_first(key)?;
-    configuration.sealing(&path).with_context(|| format!("{} cannot be used", path.display()))?;
+    if configuration.services().next().is_none() {
+        // Those with a key service are checked by the server, which can ask it.
+        configuration.sealing(&path, &Services::new()).with_context(|| format!("{} cannot be used", path.display()))?;
+    }
     save(&path, &configuration)?;
     println!("{name} is the first key of {}", path.display());
     println!("When the server starts next, it writes with it and encrypts what is there anew.");
@@ -164,11 +193,27 @@ impl Configuration {
         }
     }
 
-    fn sealing(&self, path: &Path) -> Result<Sealing> {
+    fn services(&self) -> impl Iterator<Item = &Kms> {
+        let providers = self.resources.iter().flat_map(|rule| &rule.providers);
+        providers.filter_map(|provider| provider.kms.as_ref())
+    }
+
+    /// Each service once, however many rules name it.
+    async fn start_services(&self, outside: &Outside) -> Result<Services> {
+        let mut services = Services::new();
+        for kms in self.services() {
+            if !services.contains_key(&kms.name) {
+                services.insert(kms.name.clone(), kms.start(outside).await?);
+            }
+        }
+        Ok(services)
+    }
+
+    fn sealing(&self, path: &Path, services: &Services) -> Result<Sealing> {
         if self.resources.is_empty() {
             bail!("it names no resources");
         }
-        let rules = self.resources.iter().map(ResourceConfiguration::rule).collect::<Result<_>>()?;
+        let rules = self.resources.iter().map(|some| some.rule(services)).collect::<Result<_>>()?;
         // Events go by themselves within the hour.
         let expiring = ["/events", "events.k8s.io/events"].map(|some| Resources::One(some.to_owned()));
         Ok(Sealing::new(rules, expiring.to_vec(), path.display().to_string()))
@@ -176,10 +221,10 @@ impl Configuration {
 }
 
 impl ResourceConfiguration {
-    fn rule(&self) -> Result<Rule> {
+    fn rule(&self, services: &Services) -> Result<Rule> {
         let mut providers = Vec::new();
         for provider in &self.providers {
-            provider.add_to(&mut providers)?;
+            provider.add_to(&mut providers, services)?;
         }
         if self.resources.is_empty() || providers.is_empty() {
             bail!("each of its resources needs at least one resource and one provider");
@@ -188,20 +233,51 @@ impl ResourceConfiguration {
     }
 }
 
+impl Kms {
+    /// Upstream's time for a question.
+    const TIMEOUT: Duration = Duration::from_secs(3);
+
+    async fn start(&self, outside: &Outside) -> Result<Arc<KmsService>> {
+        let Self { api_version, name, endpoint, timeout } = self;
+        if api_version != "v2" {
+            bail!("kms {name:?} is of apiVersion {api_version:?}; only v2 is offered");
+        }
+        if name.is_empty() || name.len() > usize::from(u8::MAX) || name.contains(':') {
+            bail!("kms {name:?} needs a name of at most 255 letters without a colon");
+        }
+        let socket = endpoint.strip_prefix("unix://").filter(|socket| socket.starts_with(['/', '@']));
+        let socket =
+            socket.with_context(|| format!("the endpoint {endpoint:?} of kms {name:?} is no unix:///SOCKET"))?;
+        let timeout = match timeout.as_deref().map(super::duration) {
+            Some(given) => given.with_context(|| format!("the timeout of kms {name:?} is no time"))?,
+            None => Self::TIMEOUT,
+        };
+        let options =
+            KmsOptions { name: name.clone(), socket: socket.into(), timeout, entropy: outside.entropy.clone() };
+        Ok(KmsService::start(options).await?)
+    }
+}
+
 impl ProviderConfiguration {
-    fn add_to(&self, providers: &mut Vec<Provider>) -> Result<()> {
+    fn add_to(&self, providers: &mut Vec<Provider>, services: &Services) -> Result<()> {
         let (cipher, keys) = match self {
             Self { aescbc: Some(_), .. } => {
                 bail!("aescbc does not notice altered bytes and is not offered; use aesgcm or secretbox")
             }
-            Self { kms: Some(_), .. } => bail!("kms is not offered yet; use aesgcm or secretbox"),
-            Self { aesgcm: Some(keys), secretbox: None, identity: None, .. } => (Cipher::Aes256Gcm, keys),
-            Self { secretbox: Some(keys), aesgcm: None, identity: None, .. } => (Cipher::ChaCha20Poly1305, keys),
-            Self { identity: Some(_), aesgcm: None, secretbox: None, .. } => {
+            Self { kms: Some(kms), aesgcm: None, secretbox: None, identity: None, .. } => {
+                let service = services.get(&kms.name).context("every service of the file was started")?;
+                providers.push(Provider::Service(service.clone()));
+                return Ok(());
+            }
+            Self { aesgcm: Some(keys), secretbox: None, kms: None, identity: None, .. } => (Cipher::Aes256Gcm, keys),
+            Self { secretbox: Some(keys), aesgcm: None, kms: None, identity: None, .. } => {
+                (Cipher::ChaCha20Poly1305, keys)
+            }
+            Self { identity: Some(_), aesgcm: None, secretbox: None, kms: None, .. } => {
                 providers.push(Provider::Identity);
                 return Ok(());
             }
-            _ => bail!("each provider is one of: aesgcm, secretbox, identity"),
+            _ => bail!("each provider is one of: aesgcm, secretbox, kms, identity"),
         };
         if keys.keys.is_empty() {
             bail!("a provider has no keys");
@@ -235,22 +311,22 @@ mod tests {
         (directory, layout)
     }
 
-    #[test]
-    fn the_first_start_makes_a_key_that_is_the_owners_alone_and_later_ones_find_it() {
+    #[tokio::test]
+    async fn the_first_start_makes_a_key_that_is_the_owners_alone_and_later_ones_find_it() {
         let (_directory, layout) = layout();
-        open(None, &layout, &Outside::real()).unwrap();
+        open(None, &layout, &Outside::real()).await.unwrap();
         let made = std::fs::read_to_string(layout.encryption()).unwrap();
         assert_eq!(std::fs::metadata(layout.encryption()).unwrap().permissions().mode() & 0o777, 0o600);
-        open(None, &layout, &Outside::real()).unwrap();
+        open(None, &layout, &Outside::real()).await.unwrap();
         assert_eq!(made, std::fs::read_to_string(layout.encryption()).unwrap());
     }
 
-    #[test]
-    fn a_rotation_puts_a_new_key_first_and_keeps_the_old_one() {
+    #[tokio::test]
+    async fn a_rotation_puts_a_new_key_first_and_keeps_the_old_one() {
         let (_directory, layout) = layout();
         let error = rotate(&layout, &Outside::real()).unwrap_err().to_string();
         assert!(error.contains("does not exist: no server has run here yet"), "{error}");
-        open(None, &layout, &Outside::real()).unwrap();
+        open(None, &layout, &Outside::real()).await.unwrap();
         let old = read(&layout.encryption()).unwrap();
         rotate(&layout, &Outside::real()).unwrap();
         let new = read(&layout.encryption()).unwrap();
@@ -260,7 +336,7 @@ mod tests {
         };
         assert_eq!((secrets(&new).len(), &secrets(&new)[1]), (2, &secrets(&old)[0]));
         assert_ne!(secrets(&new)[0], secrets(&new)[1]);
-        open(None, &layout, &Outside::real()).unwrap();
+        open(None, &layout, &Outside::real()).await.unwrap();
     }
 
     #[test]
@@ -278,8 +354,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_cannot_be_used_is_said_without_showing_a_key() {
+    #[tokio::test]
+    async fn what_cannot_be_used_is_said_without_showing_a_key() {
         let file = |providers: &str| {
             format!(
                 "apiVersion: {API_VERSION}\nkind: {KIND}\nresources:\n- resources: [secrets]\n  providers: {providers}\n"
@@ -292,9 +368,12 @@ mod tests {
                 file("[{aescbc: {keys: []}}]"),
                 "aescbc does not notice altered bytes and is not offered; use aesgcm or secretbox",
             ),
-            (file("[{kms: {name: x}}]"), "kms is not offered yet"),
+            (file("[{kms: {name: x}}]"), "is no EncryptionConfiguration"),
+            (file("[{kms: {apiVersion: v1, name: x, endpoint: 'unix:///x'}}]"), "only v2 is offered"),
+            (file("[{kms: {apiVersion: v2, name: x, endpoint: 'tcp://x'}}]"), "is no unix:///SOCKET"),
+            (file("[{kms: {apiVersion: v2, name: x, endpoint: 'unix:///nowhere.sock'}}]"), "/nowhere.sock"),
             (file("[{aesgcm: {keys: []}}]"), "a provider has no keys"),
-            (file("[{}]"), "each provider is one of: aesgcm, secretbox, identity"),
+            (file("[{}]"), "each provider is one of: aesgcm, secretbox, kms, identity"),
             (file("[{aesgcm: {keys: [{name: a, secret: '%%'}]}}]"), "the secret of key \"a\" is no base64"),
             (file("[{secretbox: {keys: [{name: a, secret: YWJj}]}}]"), "key \"a\" cannot be used"),
             (file(&format!("[{{aesgcm: {{keys: [{{name: a, secrets: {long}}}]}}}}]")), "is no EncryptionConfiguration"),
@@ -307,12 +386,12 @@ mod tests {
         for (text, expected) in rows {
             let path = directory.path().join("given.yaml");
             std::fs::write(&path, text).unwrap();
-            let error = open(Some(&path), &layout, &Outside::real()).unwrap_err();
+            let error = open(Some(&path), &layout, &Outside::real()).await.map(drop).unwrap_err();
             let said = format!("{error:#}");
             assert!(said.contains(expected) && said.contains("given.yaml") && !said.contains(&long), "{said}");
         }
         let good = file(&format!("[{{secretbox: {{keys: [{{name: a, secret: {long}}}]}}}}, {{identity: {{}}}}]"));
         std::fs::write(directory.path().join("given.yaml"), good).unwrap();
-        open(Some(&directory.path().join("given.yaml")), &layout, &Outside::real()).unwrap();
+        open(Some(&directory.path().join("given.yaml")), &layout, &Outside::real()).await.unwrap();
     }
 }

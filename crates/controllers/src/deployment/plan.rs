@@ -18,6 +18,7 @@ use sampan_api::k8s::api::apps::v1::{Deployment, DeploymentStatus, ReplicaSet};
 pub(super) use revision::same_template;
 use rollout::Rollout;
 pub(super) use rollout::Scaled;
+pub(super) use status::refused;
 
 /// What is known of a Deployment.
 pub(super) struct Observed<'a> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sampan_api::k8s::api::core::v1::{Pod, Taint, Toleration};
 use sampan_api::k8s::apimachinery::pkg::apis::meta::v1::Time;
+use sampan_api::taints;
 
-use crate::node_fit::tolerates;
 use crate::time::until;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -18,14 +18,15 @@ pub(super) enum Plan {
 
 /// Every taint has to be tolerated; the shortest time given counts, from the moment its taint was added.
 pub(super) fn plan(pod: &Pod, taints: &[Taint], now: Timestamp) -> Plan {
-    let tolerations = pod.spec.as_ref().and_then(|spec| spec.tolerations.as_deref()).unwrap_or_default();
+    let tolerations: Vec<_> =
+        pod.spec.iter().flat_map(|spec| spec.tolerations.iter().flatten()).filter_map(read).collect();
     let mut plan = Plan::Keep;
     for taint in taints.iter().filter(|taint| taint.effect == "NoExecute") {
-        let matching: Vec<&Toleration> = tolerations.iter().filter(|toleration| tolerates(toleration, taint)).collect();
+        let matching: Vec<_> = tolerations.iter().filter(|(toleration, _)| toleration.tolerates(taint)).collect();
         if matching.is_empty() {
             return Plan::Evict;
         }
-        let Some(seconds) = matching.iter().filter_map(|toleration| toleration.toleration_seconds).min() else {
+        let Some(seconds) = matching.iter().filter_map(|(_, seconds)| *seconds).min() else {
             continue;
         };
         let added = taint.time_added.clone().unwrap_or(Time(now));
@@ -36,6 +37,11 @@ pub(super) fn plan(pod: &Pod, taints: &[Taint], now: Timestamp) -> Plan {
         }
     }
     plan
+}
+
+/// A toleration and how many seconds it lasts; for ever without any.
+fn read(toleration: &Toleration) -> Option<(taints::Toleration, Option<i64>)> {
+    Some((taints::Toleration::new(toleration)?, toleration.toleration_seconds))
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! The controllers over the real apiserver, in virtual time.
 
+mod figures;
 mod harness;
 mod jobs;
 mod nodes;
 mod owners;
+mod services;
 mod sets;
 mod storage;
 mod workloads;

@@ -8,23 +8,49 @@ use std::fmt;
 
 /// Parses one JSON value and nothing after it. Also returns the paths of fields given more than once, like `spec.containers[0].image`.
 pub fn parse_json(bytes: &[u8]) -> Result<(Value, Vec<String>), DecodeError> {
-    let state = RefCell::new(State { path: String::new(), duplicates: Vec::new() });
+    let (value, found) = parse(bytes, Vec::new())?;
+    Ok((value, found.into_iter().map(|finding| finding.path).collect()))
+}
+
+/// What is odd about a text whose `unknown` fields are known: a line for each of them and for each field given twice, in the order in which
+/// they are written, as Go's strict decoding finds them. No lines for a text that is no JSON.
+pub fn complaints(bytes: &[u8], unknown: Vec<String>) -> Vec<String> {
+    let (_, found) = parse(bytes, unknown).unwrap_or_default();
+    let words = |Finding { path, twice }| format!("{} field {path:?}", if twice { "duplicate" } else { "unknown" });
+    found.into_iter().map(words).collect()
+}
+
+fn parse(bytes: &[u8], sought: Vec<String>) -> Result<(Value, Vec<Finding>), DecodeError> {
+    let state = RefCell::new(State { path: String::new(), sought, found: Vec::new() });
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Seed(&state).deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     let value = value.map_err(|error| DecodeError::Json(error.to_string()))?;
-    Ok((value, state.into_inner().duplicates))
+    Ok((value, state.into_inner().found))
+}
+
+#[derive(PartialEq, Eq)]
+struct Finding {
+    path: String,
+    /// Whether the field was given before; else it was sought.
+    twice: bool,
 }
 
 struct State {
     /// Where the parser is.
     path: String,
-    duplicates: Vec<String>,
+    /// Paths to report when they are met.
+    sought: Vec<String>,
+    found: Vec<Finding>,
 }
 
 impl State {
-    fn report_duplicate(&mut self) {
-        if self.duplicates.len() < MAX_REPORTED && !self.duplicates.contains(&self.path) {
-            self.duplicates.push(self.path.clone());
+    fn meet(&mut self, twice: bool) {
+        if !twice && !self.sought.contains(&self.path) {
+            return;
+        }
+        let finding = Finding { path: self.path.clone(), twice };
+        if self.found.len() < MAX_REPORTED && !self.found.contains(&finding) {
+            self.found.push(finding);
         }
     }
 }
@@ -95,9 +121,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
         let length = self.0.borrow().path.len();
         while let Some(name) = entries.next_key::<String>()? {
             super::conform::push_name(&mut self.0.borrow_mut().path, &name);
-            if object.contains_key(&name) {
-                self.0.borrow_mut().report_duplicate();
-            }
+            self.0.borrow_mut().meet(object.contains_key(&name));
             let value = entries.next_value_seed(self)?;
             self.0.borrow_mut().path.truncate(length);
             object.insert(name, value);

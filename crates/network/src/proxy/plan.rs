@@ -57,7 +57,7 @@ pub fn plan(service: &Service, slices: &[Arc<EndpointSlice>], node: &LocalNode) 
     }
     for port in spec.ports.iter().flatten() {
         let Some(protocol) = protocol(port) else { continue };
-        for (address, policy) in frontends(spec, port, node) {
+        for (address, policy) in frontends(spec, port, node).into_iter().chain(as_load_balancer(service, port, node)) {
             let endpoints = endpoints(port, slices, (policy == "Local").then_some(node.name.as_str()));
             if !endpoints.is_empty() {
                 let route = Route { endpoints: endpoints.into_iter().collect(), affinity: affinity(spec) };
@@ -86,6 +86,16 @@ fn frontends<'a>(spec: &'a ServiceSpec, port: &ServicePort, node: &LocalNode) ->
     let node_port = port.node_port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0);
     frontends.extend(node_port.map(|node_port| (SocketAddr::new(node.address, node_port), external)));
     frontends
+}
+
+/// The Service's own port on the node's address, where that is a load balancer's.
+fn as_load_balancer<'a>(service: &'a Service, port: &ServicePort, node: &LocalNode) -> Option<(SocketAddr, &'a str)> {
+    let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    let mut addresses = balancer.into_iter().flat_map(|balancer| balancer.ingress.iter().flatten());
+    let here = addresses.any(|ingress| ingress.ip.as_ref().is_some_and(|ip| ip.parse() == Ok(node.address)));
+    let external = service.spec.as_ref().and_then(|spec| spec.external_traffic_policy.as_deref()).unwrap_or("Cluster");
+    let number = u16::try_from(port.port).ok().filter(|_| here)?;
+    Some((SocketAddr::new(node.address, number), external))
 }
 
 fn cluster_ips(spec: &ServiceSpec) -> impl Iterator<Item = IpAddr> + '_ {

@@ -1,5 +1,6 @@
 //! The agent against the fake runtime and a small apiserver, under virtual time.
 
+mod claims;
 mod failing;
 mod life;
 mod outage;

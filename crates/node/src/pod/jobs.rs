@@ -92,9 +92,10 @@ pub(super) async fn mount(
     }
     let objects = context.references.objects(&pod).await?;
     let (tokens, refresh) = context.tokens.tokens(&pod, now).await?;
+    let claims = volumes::look_up(&context.client, &pod, &context.directories).await?;
     let prepare = move || {
         let around = start::surroundings(&context, &pod, address, &objects);
-        volumes::prepare(&around, &tokens, &context.directories, now).map_err(|error| error.to_string())
+        volumes::prepare(&around, &tokens, &claims, &context.directories, now).map_err(|error| error.to_string())
     };
     crate::blocking::run(prepare).await.map_err(|error| error.to_string())??;
     Ok(refresh)

@@ -44,6 +44,8 @@ pub(crate) struct Worker {
 /// The probing of one run.
 struct Probing {
     attempt: u32,
+    /// Its readiness is known a moment after its start, if all goes well.
+    asks_at_once: bool,
     _task: Option<AbortOnDropHandle<()>>,
 }
 

@@ -41,6 +41,7 @@ pub(super) fn node(context: &Context, facts: &Facts, ready: &Readiness) -> Node 
     let metadata = ObjectMeta {
         name: Some(context.node_name.clone()),
         labels: Some(labels(context, facts)),
+        annotations: Some(annotations(context)),
         ..ObjectMeta::default()
     };
     Node { metadata, spec: None, status: Some(status(context, facts, ready, None, context.now())) }
@@ -60,6 +61,12 @@ fn labels(context: &Context, facts: &Facts) -> BTreeMap<String, String> {
         facts.runtimes.iter().map(|runtime| (format!("node.sampan.dev/{}", runtime.handler()), "true".to_owned())),
     );
     labels
+}
+
+/// Where the provisioner of `local-path` may have volumes made.
+fn annotations(context: &Context) -> BTreeMap<String, String> {
+    let directory = context.directories.local_volumes().display().to_string();
+    [(sampan_api::local_path::DIRECTORY_ANNOTATION.to_owned(), directory)].into()
 }
 
 pub(super) fn status(

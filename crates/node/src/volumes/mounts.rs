@@ -29,7 +29,7 @@ fn one(
     let volume = volumes.find(|volume| volume.name == mount.name);
     let volume = volume.ok_or_else(|| format!("there is no volume {} for mount {}", mount.name, mount.mount_path))?;
     let uid = pod.metadata.uid.as_deref().unwrap_or_default();
-    let source = super::path(volume, uid, directories);
+    let source = resolved(volume, super::path(volume, uid, directories))?;
     let sub_path = sub_path(mount, environment)?;
     let source = if sub_path.is_empty() {
         source
@@ -39,7 +39,11 @@ fn one(
     };
     let target = PathBuf::from(&mount.mount_path);
     let target = if target.is_absolute() { target } else { Path::new("/").join(target) };
-    Ok(Mount { source, target, read_only: mount.read_only.unwrap_or(false) || is_fixed(volume) })
+    Ok(Mount {
+        source,
+        target,
+        read_only: mount.read_only.unwrap_or(false) || is_fixed(volume) || is_read_only(volume),
+    })
 }
 
 /// Content the agent keeps: writing there would only be lost.
@@ -48,6 +52,20 @@ fn is_fixed(volume: &Volume) -> bool {
         || volume.secret.is_some()
         || volume.downward_api.is_some()
         || volume.projected.is_some()
+}
+
+/// A claim's volume lies behind a link; a runtime is told where that is.
+fn resolved(volume: &Volume, path: PathBuf) -> Result<PathBuf, String> {
+    let is_claim = volume.persistent_volume_claim.is_some() || volume.ephemeral.is_some();
+    match is_claim.then(|| fs::canonicalize(&path)) {
+        None => Ok(path),
+        Some(found) => found.map_err(|error| format!("volume {} is not there: {error}", volume.name)),
+    }
+}
+
+/// The pod wants nobody in it to write to the claim.
+fn is_read_only(volume: &Volume) -> bool {
+    volume.persistent_volume_claim.as_ref().is_some_and(|claim| claim.read_only == Some(true))
 }
 
 fn sub_path(mount: &VolumeMount, environment: &[(String, String)]) -> Result<String, String> {

@@ -52,7 +52,7 @@ impl Fixture {
             services: Vec::new(),
         };
         let tokens = [((String::new(), 3600), "a.b.c".to_owned())].into();
-        prepare(&around, &tokens, &self.directories(), at(now))
+        prepare(&around, &tokens, &Claims::new(), &self.directories(), at(now))
     }
 
     fn listing(&self, pod: &Pod) -> String {
@@ -152,7 +152,7 @@ fn what_is_missing_or_not_offered_is_named() {
     "#]],
     );
     fixture.check(json!({"name": "v", "nfs": {"server": "s", "path": "/"}}), expect![[r#"
-        MountVolume.SetUp failed for volume "v" : this node does not offer this type of volume; it offers emptyDir, configMap, secret, downwardAPI, projected and hostPath
+        MountVolume.SetUp failed for volume "v" : this node does not offer this type of volume; it offers emptyDir, configMap, secret, downwardAPI, projected, hostPath, persistentVolumeClaim and ephemeral
     "#]]);
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{FAILURE_POLICIES, MATCH_POLICIES, REINVOCATION_POLICIES, expressions, rules};
 use crate::validation::{invalid_all, labels, one_of};
 
-mod address;
+pub(crate) mod address;
 
 /// Versions of the question that are asked.
 const REVIEW_VERSIONS: [&str; 2] = ["v1", "v1beta1"];

@@ -5,11 +5,13 @@ use std::ops::RangeInclusive;
 
 use super::Pool;
 use crate::error::OpenError;
+use crate::validation::network::Network;
 
 /// The service network and the node ports, by position.
 #[derive(Clone, Debug)]
 pub(crate) struct Ranges {
     network: IpAddr,
+    prefix: u8,
     /// Usable addresses: all but the network's own and, for IPv4, the broadcast address.
     addresses: u64,
     ports: RangeInclusive<u16>,
@@ -37,7 +39,17 @@ impl Ranges {
         if addresses < 2 {
             return Err(unusable_network("it has no room for services; use a shorter prefix"));
         }
-        Ok(Self { network, addresses, ports })
+        Ok(Self { network, prefix, addresses, ports })
+    }
+
+    /// The addresses of another network, beside the same ports; `None` if it has no room.
+    pub(crate) fn of_network(&self, network: Network) -> Option<Self> {
+        Self::new((network.address(), network.length()), self.ports.clone()).ok()
+    }
+
+    /// `10.96.0.0/16`.
+    pub(crate) fn describe_network(&self) -> String {
+        format!("{}/{}", self.network, self.prefix)
     }
 
     /// The API server's address; given to nobody who does not ask for it.

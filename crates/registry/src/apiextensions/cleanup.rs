@@ -92,11 +92,10 @@ impl Registry {
         let group = object::str_at(definition, "/spec/group").unwrap_or_default();
         let catalog = self.catalog();
         // Names that were never accepted have no instances of their own: what lies there is another definition's.
-        let Some(resource) =
-            catalog.resources.iter().find(|resource| resource.names.group == group && *resource.storage == *storage)
-        else {
-            return Ok(());
-        };
+        let versions =
+            catalog.resources.iter().filter(|resource| resource.names.group == group && *resource.storage == *storage);
+        // In the version they are stored in no webhook has to be asked about them.
+        let Some(resource) = versions.max_by_key(|resource| resource.is_storage_version()) else { return Ok(()) };
         for instance in self.instances(storage) {
             match self.delete_instance(resource, instance.namespace(), instance.name()).await {
                 Err(status) if !status.is_not_found() => return Err(status),

@@ -12,12 +12,16 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::columns::{self, PrinterColumn};
+use super::conversion::Conversion;
+use super::converter::Converted;
 use super::json_path::JsonPath;
 use super::schema::Schema;
 use super::{check, content, intern, ownership, rules};
 use crate::resource::Subresource;
 use crate::shape::Shape;
 use crate::strategy::{Names, Scope, Strategy};
+
+mod versions;
 
 /// What an established definition says, compiled.
 pub(crate) struct Definition {
@@ -26,6 +30,8 @@ pub(crate) struct Definition {
     scope: Scope,
     versions: Vec<Arc<Version>>,
     storage: String,
+    conversion: Option<Conversion>,
+    converted: Converted,
     /// Told once another definition has taken the place of this one, or none.
     pub(super) retired: watch::Sender<bool>,
 }
@@ -94,6 +100,8 @@ impl Definition {
             scope: if text("/spec/scope") == "Cluster" { Scope::Cluster } else { Scope::Namespaced },
             versions: versions.iter().map(|version| Arc::new(Version::compile(&names, version))).collect(),
             storage: storage.and_then(|version| object::str_at(version, "/name")).unwrap_or_default().to_owned(),
+            conversion: Conversion::compile(spec),
+            converted: Converted::default(),
             retired: watch::Sender::new(false),
         }
     }
@@ -164,6 +172,19 @@ impl CustomKind {
     /// The version objects are stored in, whichever they are written in.
     pub(crate) fn storage_api_version(&self) -> String {
         format!("{}/{}", self.names.group, self.definition.storage)
+    }
+
+    /// The version of the kind.
+    pub(crate) fn api_version(&self) -> &str {
+        &self.version.api_version
+    }
+
+    /// The version the verbs work in: where a webhook converts, that of the request, as upstream's; else all are the same but for the name.
+    pub(crate) fn working_api_version(&self) -> String {
+        match &self.definition.conversion {
+            Some(_) => self.version.api_version.clone(),
+            None => self.storage_api_version(),
+        }
     }
 
     /// How objects of this version look to selectors and encoders.

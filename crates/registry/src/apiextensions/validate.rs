@@ -7,11 +7,13 @@ mod versions;
 
 use sampan_meta::field::{self, ErrorList, Path};
 use sampan_meta::object;
-use sampan_meta::validation::dns1123_subdomain;
+use sampan_meta::validation::{dns1035_label, dns1123_subdomain};
 use serde_json::Value;
 
+use super::conversion::REVIEW_VERSIONS;
 use super::status::is_true;
-use crate::validation::immutable;
+use crate::admissionregistration::address;
+use crate::validation::{immutable, invalid_all};
 
 /// Says who approved an API of a protected group.
 pub(super) const APPROVED: &str = "api-approved.kubernetes.io";
@@ -127,19 +129,50 @@ fn validate_group(errors: &mut ErrorList, group: &str, path: &Path) {
     }
 }
 
+/// Paths are those of upstream's internal form, as its messages have them.
 fn validate_conversion(errors: &mut ErrorList, conversion: &Value, path: &Path) {
     let webhook = conversion.get("webhook").filter(|webhook| webhook.is_object());
-    match (object::str_at(conversion, "/strategy").unwrap_or_default(), webhook) {
-        ("", _) => errors.push(field::required(&path.child("strategy"), "")),
-        ("None", Some(_)) => {
-            let why = "should not be set when strategy is not set to Webhook";
-            errors.push(field::forbidden(&path.child("webhook"), why));
+    let strategy = object::str_at(conversion, "/strategy").unwrap_or_default();
+    match strategy {
+        "" => errors.push(field::required(&path.child("strategy"), "")),
+        "None" | "Webhook" => (),
+        other => errors.push(field::not_supported(&path.child("strategy"), other, &["None", "Webhook"])),
+    }
+    let config = webhook.filter(|webhook| webhook.get("clientConfig").is_some_and(Value::is_object));
+    let (config_path, versions_path) = (path.child("webhookClientConfig"), path.child("conversionReviewVersions"));
+    if strategy != "Webhook" {
+        let why = "should not be set when strategy is not set to Webhook";
+        if config.is_some() {
+            errors.push(field::forbidden(&config_path, why));
         }
-        ("None", None) => (),
-        ("Webhook", _) => {
-            // Objects would be served in versions they are not in.
-            errors.push(field::not_supported(&path.child("strategy"), "Webhook", &["None"]));
+        if webhook.is_some_and(|webhook| !object::list_at(webhook, "/conversionReviewVersions").is_empty()) {
+            errors.push(field::forbidden(&versions_path, why));
         }
-        (other, _) => errors.push(field::not_supported(&path.child("strategy"), other, &["None", "Webhook"])),
+        return;
+    }
+    match config {
+        Some(webhook) => address::validate(errors, webhook, &config_path),
+        None => errors.push(field::required(&config_path, "required when strategy is set to Webhook")),
+    }
+    let versions = webhook.map(|webhook| object::list_at(webhook, "/conversionReviewVersions")).unwrap_or_default();
+    validate_review_versions(errors, versions, &versions_path);
+}
+
+fn validate_review_versions(errors: &mut ErrorList, versions: &[Value], path: &Path) {
+    let versions: Vec<&str> = versions.iter().filter_map(Value::as_str).collect();
+    if versions.is_empty() {
+        errors.push(field::required(path, ""));
+        return;
+    }
+    for (index, version) in versions.iter().enumerate() {
+        if versions[..index].contains(version) {
+            errors.push(field::invalid(&path.index(index), *version, "duplicate version"));
+            continue;
+        }
+        invalid_all(errors, &path.index(index), version, dns1035_label(version));
+    }
+    if !versions.iter().any(|version| REVIEW_VERSIONS.contains(version)) {
+        let why = format!("must include at least one of {}", REVIEW_VERSIONS.join(", "));
+        errors.push(field::invalid(path, versions, why));
     }
 }

@@ -5,7 +5,7 @@ use sampan_api::request::User;
 use sampan_meta::field::{self, ErrorList, Path};
 use sampan_meta::object;
 use sampan_meta::table::{Cell, Column};
-use sampan_meta::time::human_duration;
+use sampan_meta::time::{format_time, human_duration};
 use serde_json::{Value, json};
 
 use crate::cell;
@@ -14,7 +14,7 @@ use crate::strategy::{Names, Scope, SelectableField, Strategy};
 use crate::validation::immutable;
 use crate::verbs::update::keep;
 
-/// Conditions only the approval subresource writes.
+/// Conditions only the approval subresource adds.
 const VERDICTS: [&str; 2] = ["Approved", "Denied"];
 
 pub(crate) struct CertificateSigningRequestStrategy;
@@ -55,22 +55,36 @@ impl Strategy for CertificateSigningRequestStrategy {
         keep(object, old, "spec");
     }
 
-    /// `approval` writes verdicts and nothing else, `status` everything but verdicts.
+    /// `approval` writes conditions of any type and nothing else. `status` writes everything, but verdicts that are there keep their words:
+    /// one added or removed is left as it is sent, for validation to refuse. Upstream: the strategies' `PrepareForUpdate`.
     fn prepare_status_update(&self, subresource: &str, object: &mut Value, old: &Value) {
-        let approval = subresource == "approval";
-        let is_verdict =
-            |condition: &&Value| object::str_at(condition, "/type").is_some_and(|type_| VERDICTS.contains(&type_));
-        let (sent, kept) = (object::list_at(object, "/status/conditions"), object::list_at(old, "/status/conditions"));
-        let written = sent.iter().filter(|condition| is_verdict(condition) == approval);
-        let kept = kept.iter().filter(|condition| is_verdict(condition) != approval);
-        let conditions: Vec<Value> = kept.chain(written).cloned().collect();
-        if approval {
+        let mut conditions = object::list_at(object, "/status/conditions").to_vec();
+        let kept = object::list_at(old, "/status/conditions");
+        if subresource == "approval" {
             keep(object, old, "status");
+        } else {
+            VERDICTS.iter().for_each(|verdict| keep_condition(&mut conditions, kept, verdict));
         }
         if conditions.is_empty() {
             object::remove(object, &["status", "conditions"]);
         } else {
             object::set(object, &["status", "conditions"], conditions.into());
+        }
+    }
+
+    /// Upstream: `populateConditionTimestamps`.
+    fn record_time(&self, object: &mut Value, old: &Value, now: Timestamp) {
+        let now = Value::from(format_time(now));
+        let Some(conditions) = object.pointer_mut("/status/conditions").and_then(Value::as_array_mut) else { return };
+        for condition in conditions {
+            let alike = |old: &&Value| ["type", "status"].iter().all(|name| old.get(name) == condition.get(name));
+            let before = object::list_at(old, "/status/conditions").iter().find(alike);
+            let transition = before.and_then(|old| old.get("lastTransitionTime")).unwrap_or(&now).clone();
+            for (name, time) in [("lastTransitionTime", transition), ("lastUpdateTime", now.clone())] {
+                if condition.get(name).is_none_or(Value::is_null) {
+                    condition[name] = time;
+                }
+            }
         }
     }
 
@@ -103,12 +117,18 @@ impl Strategy for CertificateSigningRequestStrategy {
         errors
     }
 
-    fn validate_status_update(&self, _: &str, object: &Value, old: &Value) -> ErrorList {
+    fn validate_status_update(&self, subresource: &str, object: &Value, old: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
         let path = Path::new("status").child("conditions");
         let given = |object, type_: &str| crate::conditions::get(object, type_).is_some();
         if given(object, "Approved") && given(object, "Denied") {
             errors.push(field::invalid(&path, "Denied", "Approved and Denied conditions are mutually exclusive"));
+        }
+        for type_ in VERDICTS.iter().filter(|_| subresource == "status") {
+            if given(object, type_) && !given(old, type_) {
+                let why = format!("updates may not add a condition of type {type_:?}");
+                errors.push(field::forbidden(&path, why));
+            }
         }
         for type_ in ["Approved", "Denied", "Failed"] {
             if given(old, type_) && !given(object, type_) {
@@ -149,6 +169,16 @@ impl Strategy for CertificateSigningRequestStrategy {
             duration.unwrap_or_else(|| cell::NONE.to_owned()).into(),
             condition(object).into(),
         ]
+    }
+}
+
+/// Puts conditions of a type back to what they were, as long as there are as many. Upstream: `preserveConditionInstances`.
+fn keep_condition(conditions: &mut [Value], kept: &[Value], type_: &str) {
+    let is_of_type = |condition: &&Value| object::str_at(condition, "/type") == Some(type_);
+    let kept: Vec<&Value> = kept.iter().filter(is_of_type).collect();
+    let sent: Vec<&mut Value> = conditions.iter_mut().filter(|condition| is_of_type(&&**condition)).collect();
+    if sent.len() == kept.len() {
+        sent.into_iter().zip(kept).for_each(|(sent, kept)| sent.clone_from(kept));
     }
 }
 

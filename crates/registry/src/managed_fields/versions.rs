@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sampan_meta::apply::{FieldSet, Typed, Versions};
 use sampan_meta::schema::Type;
 use serde_json::Value;
@@ -16,7 +17,17 @@ pub(crate) struct ObjectVersions {
     /// The stored one first. Of a custom kind only that: its definition knows the others.
     known: Vec<Version>,
     custom: Option<Arc<CustomKind>>,
+    conversions: Mutex<Conversions>,
     ignored: FieldSet<'static>,
+}
+
+/// What a webhook has made of objects, and what it has yet to be asked: sets of fields are settled without waiting for anybody, again
+/// and again until nothing is missing.
+#[derive(Default)]
+struct Conversions {
+    /// Objects, versions, and the objects in these versions.
+    known: Vec<(Value, String, Value)>,
+    missing: Vec<(Value, String)>,
 }
 
 struct Version {
@@ -41,11 +52,11 @@ impl ObjectVersions {
         versions
     }
 
-    /// All versions of a custom kind hold the same fields under the same names.
+    /// All versions of a custom kind hold the same fields under the same names, unless a webhook converts them.
     fn of_custom(kind: &Arc<CustomKind>, subresource: &str) -> Self {
-        let stored = Version { api_version: kind.storage_api_version(), type_: None, view: None };
+        let stored = Version { api_version: kind.working_api_version(), type_: None, view: None };
         let ignored = FieldSet::of_fields(&crate::Strategy::reset_fields(&**kind, subresource));
-        Self { known: vec![stored], custom: Some(Arc::clone(kind)), ignored }
+        Self { known: vec![stored], custom: Some(Arc::clone(kind)), conversions: Mutex::default(), ignored }
     }
 
     /// The custom kind, if it is one.
@@ -55,7 +66,8 @@ impl ObjectVersions {
 
     /// A kind of one version.
     pub(super) fn alone(api_version: &str, type_name: &str) -> Self {
-        let mut versions = Self { known: Vec::with_capacity(1), custom: None, ignored: FieldSet::new() };
+        let (conversions, ignored) = (Mutex::default(), FieldSet::new());
+        let mut versions = Self { known: Vec::with_capacity(1), custom: None, conversions, ignored };
         versions.add(api_version, type_name, None);
         versions
     }
@@ -75,6 +87,30 @@ impl ObjectVersions {
         self.find(api_version)?.type_
     }
 
+    pub(super) fn is_incomplete(&self) -> bool {
+        !self.conversions.lock().missing.is_empty()
+    }
+
+    /// Takes away what a webhook has to be asked before this can be relied on.
+    pub(super) fn take_missing(&self) -> Vec<(Value, String)> {
+        std::mem::take(&mut self.conversions.lock().missing)
+    }
+
+    /// Keeps how an object looks in a version.
+    pub(super) fn learn(&self, object: Value, api_version: String, converted: Value) {
+        self.conversions.lock().known.push((object, api_version, converted));
+    }
+
+    fn converted<'v>(&self, object: &'v Value, to: &str) -> Cow<'v, Value> {
+        let mut conversions = self.conversions.lock();
+        let known = conversions.known.iter().find(|(known, version, _)| version == to && known == object);
+        if let Some((_, _, converted)) = known {
+            return Cow::Owned(converted.clone());
+        }
+        conversions.missing.push((object.clone(), to.to_owned()));
+        Cow::Borrowed(object)
+    }
+
     fn find(&self, api_version: &str) -> Option<&Version> {
         self.known.iter().find(|version| version.api_version == api_version)
     }
@@ -90,8 +126,11 @@ impl Versions for ObjectVersions {
     }
 
     fn convert<'v>(&self, object: &'v Value, from: &str, to: &str) -> Cow<'v, Value> {
-        if from == to || self.custom.is_some() {
+        if from == to {
             return Cow::Borrowed(object);
+        }
+        if let Some(kind) = &self.custom {
+            return if kind.is_converted() { self.converted(object, to) } else { Cow::Borrowed(object) };
         }
         let view = |api_version| self.find(api_version).and_then(|version| version.view);
         let stored = match view(from) {

@@ -2,15 +2,25 @@
 
 use jiff::Timestamp;
 use sampan_meta::field::{self, ErrorList, Path};
-use sampan_meta::object;
 use sampan_meta::table::{Cell, Column};
 use sampan_meta::validation::dns1123_subdomain;
-use serde_json::Value;
+use sampan_meta::{new_uid, object};
+use sampan_store::Key;
+use serde_json::{Value, json};
 
 use super::reference;
+use crate::allocator::Claimant;
 use crate::cell;
+use crate::registry::Registry;
 use crate::strategy::{Names, Scope, SelectableField, Strategy};
 use crate::validation::{NameRule, immutable, invalid_all, path_segment};
+
+/// Where they lie in the store: the allocator of Services writes them by itself.
+pub(crate) const STORAGE: &str = "networking.k8s.io/ipaddresses";
+
+const FAMILY: &str = "ipaddress.kubernetes.io/ip-family";
+const MANAGED: &str = "ipaddress.kubernetes.io/managed-by";
+const ALLOCATOR: &str = "ipallocator.k8s.io";
 
 pub(crate) struct IpAddressStrategy;
 
@@ -71,6 +81,28 @@ impl Strategy for IpAddressStrategy {
             ]
         }
     }
+}
+
+impl Registry {
+    /// The object that says which Service has an address. Upstream: `pkg/registry/core/service/ipallocator`.
+    pub(crate) fn ip_address(&self, address: &str, claimant: Claimant<'_>) -> Value {
+        let family = if address.contains(':') { "IPv6" } else { "IPv4" };
+        let mut made = json!({
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "IPAddress",
+            "metadata": {"name": address, "uid": new_uid(&*self.entropy), "labels": {FAMILY: family, MANAGED: ALLOCATOR}},
+            "spec": {"parentRef": {"group": "", "resource": "services", "namespace": claimant.namespace, "name": claimant.name}},
+        });
+        object::set_creation_timestamp(&mut made, self.clock.now());
+        made
+    }
+}
+
+/// The key of the Service an address was allocated for; `None` for one that was made otherwise.
+pub(crate) fn service_of(ip_address: &Value) -> Option<Key> {
+    let text = |name: &str| object::str_at(ip_address, &format!("/spec/parentRef/{name}")).unwrap_or_default();
+    let allocated = object::label(ip_address, MANAGED) == Some(ALLOCATOR) && text("resource") == "services";
+    allocated.then(|| Key::new("/services", text("namespace"), text("name")))
 }
 
 /// `services/default/web`.

@@ -11,6 +11,18 @@ use crate::resource::Subresource;
 use crate::strategy::{Names, Scope, Strategy};
 use crate::validation::network::{Network, validate_cidr};
 
+mod driver;
+mod plan;
+mod ranges;
+
+pub(crate) use driver::run;
+pub(crate) use ranges::Networks;
+
+/// Where they lie in the store.
+pub(crate) const STORAGE: &str = "networking.k8s.io/servicecidrs";
+/// The one that every cluster has: where this server's own network is.
+pub(crate) const DEFAULT: &str = "kubernetes";
+
 pub(crate) struct ServiceCidrStrategy;
 
 impl Strategy for ServiceCidrStrategy {
@@ -63,6 +75,11 @@ impl Strategy for ServiceCidrStrategy {
         let networks: Vec<&str> = networks(object).iter().filter_map(Value::as_str).collect();
         vec![cell::name(object), networks.join(",").into(), cell::age(object, now)]
     }
+}
+
+/// The networks of one, as far as they are some.
+fn parsed(object: &Value) -> impl Iterator<Item = Network> + '_ {
+    networks(object).iter().filter_map(Value::as_str).filter_map(Network::parse)
 }
 
 fn networks(object: &Value) -> &[Value] {

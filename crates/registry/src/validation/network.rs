@@ -36,6 +36,24 @@ impl Network {
         }
     }
 
+    pub(crate) fn address(self) -> IpAddr {
+        self.address
+    }
+
+    pub(crate) fn length(self) -> u8 {
+        self.length
+    }
+
+    /// Whether the address lies in this network.
+    pub(crate) fn has(self, address: IpAddr) -> bool {
+        self.is_ipv4() == address.is_ipv4() && Self { address, ..self }.first() == self.first()
+    }
+
+    /// Whether all of `other` lies in this network.
+    pub(crate) fn holds(self, other: Self) -> bool {
+        self.length <= other.length && self.has(other.address)
+    }
+
     pub(crate) fn is_ipv4(self) -> bool {
         self.address.is_ipv4()
     }

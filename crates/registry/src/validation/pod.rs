@@ -5,7 +5,7 @@ use sampan_meta::object;
 use sampan_meta::validation::{dns1123_label, dns1123_subdomain, label_value, qualified_name};
 use serde_json::Value;
 
-use super::{container, invalid_all, labels, one_of, volume};
+use super::{container, invalid_all, labels, one_of, sysctls, volume};
 
 pub(crate) fn validate(pod: &Value) -> ErrorList {
     let mut errors = ErrorList::new();
@@ -24,6 +24,7 @@ pub(crate) fn validate_spec(errors: &mut ErrorList, spec: &Value, path: &Path) {
     let selector = spec.get("nodeSelector").and_then(Value::as_object);
     labels::validate(errors, selector, &path.child("nodeSelector"));
     validate_names(errors, spec, path);
+    sysctls::validate(errors, spec, &path.child("securityContext").child("sysctls"));
     super::not_negative(errors, spec, "/terminationGracePeriodSeconds", &path.child("terminationGracePeriodSeconds"));
     let deadline = object::i64_at(spec, "/activeDeadlineSeconds");
     if let Some(deadline) = deadline.filter(|deadline| !(1..=i64::from(i32::MAX)).contains(deadline)) {

@@ -55,14 +55,27 @@ impl Registry {
         force: bool,
     ) -> Result<Updated, Status> {
         let writer = self.writer(cx, resource);
-        let applied = self.modify(cx, resource, true, Tracking::Settled, |old| {
-            let live = resource.served_form(old.clone())?;
-            let wanted = managed_fields::apply(&writer, Some(&live), config, force)?;
-            check_place(cx, resource, &wanted)?;
-            check_precondition(resource, &wanted, old)?;
-            resource.stored_form(wanted)
-        });
-        Ok(Updated { object: applied.await?, created: false })
+        let converter = self.converter(resource);
+        loop {
+            let mut incomplete = false;
+            let applied = self.modify(cx, resource, true, Tracking::Settled, |old| {
+                let live = resource.served_form(old.clone())?;
+                let wanted = managed_fields::apply(&writer, Some(&live), config, force);
+                incomplete = writer.is_incomplete();
+                if incomplete {
+                    return Err(Status::internal("a conversion is missing"));
+                }
+                let wanted = wanted?;
+                check_place(cx, resource, &wanted)?;
+                check_precondition(resource, &wanted, old)?;
+                resource.stored_form(wanted)
+            });
+            let applied = applied.await;
+            match &converter {
+                Some(converter) if incomplete => drop(writer.ask(converter).await),
+                _ => return Ok(Updated { object: applied?, created: false }),
+            }
+        }
     }
 
     async fn apply_to_nothing(

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::change::{unversioned, write_status};
 use crate::allocator::Reservation;
 use crate::context::RequestContext;
-use crate::managed_fields::{self, Tracking};
+use crate::managed_fields::Tracking;
 use crate::object::Object;
 use crate::registry::Registry;
 use crate::resource::Resource;
@@ -60,7 +60,7 @@ impl Registry {
         self.check_namespace(resource, &object).await?;
         resource.default(&mut object);
         if tracking == Tracking::ByUpdate {
-            managed_fields::record(&self.writer(cx, resource), None, &mut object);
+            self.record(cx, resource, None, &mut object).await;
         }
         let admission = cx.admission_request(Operation::Create, None);
         cx.admission.mutate(&admission, &mut object).await?;
@@ -71,7 +71,7 @@ impl Registry {
         let reservation = self.reserved(cx, resource, &mut object, None).await?;
         let created = self.admit_and_create(cx, resource, object, generated).await;
         reservation.settle(created.is_ok()).await;
-        resource.present(created?)
+        self.present(resource, created?).await
     }
 
     async fn admit_and_create(
@@ -192,7 +192,8 @@ impl Registry {
     ) -> Result<Arc<Object>, Status> {
         for _ in 0..NAME_ATTEMPTS {
             let key = self.key(resource, object::namespace(object), object::name(object));
-            match (self.write_new(resource, key, object).await, &generated) {
+            let stored = self.to_store(resource, object).await?;
+            match (self.write_new(resource, key, &stored).await, &generated) {
                 (Err(Error::Exists(_)), Some(base)) => object::set_name(object, self.generated_name(base)),
                 (Err(error), _) => return Err(write_status(&error, resource, object::name(object))),
                 (Ok(created), _) => return Ok(created),

@@ -74,7 +74,7 @@ impl Registry {
         old_object: &Arc<Object>,
         options: &DeleteOptions,
     ) -> Result<Deleted, Failure> {
-        let old = resource.state(old_object)?;
+        let old = self.state(resource, old_object).await?;
         check_preconditions(resource, &options.preconditions, &old)?;
         if let Some(why) = resource.strategy.deletion_refused(&old) {
             return Err(Status::forbidden(&resource.group_resource(), old_object.name(), why).into());
@@ -84,20 +84,22 @@ impl Registry {
         cx.admission.validate(&admission, &old).await?;
         let step = plan(&*resource.strategy, &old, options, self.clock.now());
         if cx.dry_run {
-            return self.rehearsed_delete(resource, old_object, &old, step);
+            return self.rehearsed_delete(resource, old_object, &old, step).await;
         }
         let failure = |error| Failure::of_write(&error, resource, old_object.name());
         match step {
-            Step::Nothing => Ok(Deleted::Terminating(resource.present(old_object.clone())?)),
+            Step::Nothing => Ok(Deleted::Terminating(self.present(resource, old_object.clone()).await?)),
             Step::Remove => {
                 self.write_away(resource, old_object).await.map_err(failure)?;
                 Ok(gone(resource, &old))
             }
             Step::Mark(marked) => {
+                let marked = self.to_store(resource, &marked).await?;
                 let marked = self.write_over(resource, old_object, &marked).await.map_err(failure)?;
-                Ok(Deleted::Terminating(resource.present(marked)?))
+                Ok(Deleted::Terminating(self.present(resource, marked).await?))
             }
             Step::MarkAndRemove(marked) => {
+                let marked = self.to_store(resource, &marked).await?;
                 let marked = self.write_over(resource, old_object, &marked).await.map_err(failure)?;
                 match self.write_away(resource, &marked).await {
                     // The node agent may have seen the mark and been quicker.
@@ -108,7 +110,7 @@ impl Registry {
         }
     }
 
-    fn rehearsed_delete(
+    async fn rehearsed_delete(
         &self,
         resource: &Resource,
         old_object: &Arc<Object>,
@@ -116,10 +118,10 @@ impl Registry {
         step: Step,
     ) -> Result<Deleted, Failure> {
         match step {
-            Step::Nothing => Ok(Deleted::Terminating(resource.present(old_object.clone())?)),
+            Step::Nothing => Ok(Deleted::Terminating(self.present(resource, old_object.clone()).await?)),
             Step::Mark(marked) => {
                 let marked = self.unstored(old_object.key().clone(), old_object.revision(), &marked)?;
-                Ok(Deleted::Terminating(resource.present(marked)?))
+                Ok(Deleted::Terminating(self.present(resource, marked).await?))
             }
             Step::Remove | Step::MarkAndRemove(_) => Ok(gone(resource, old)),
         }

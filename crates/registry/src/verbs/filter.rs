@@ -79,6 +79,11 @@ impl Filter {
         self.labels.is_none() && self.fields.is_empty() && self.name.is_none() && self.index.is_none()
     }
 
+    /// Whether what a webhook makes of an object decides.
+    pub(crate) fn selects(&self) -> bool {
+        self.labels.is_some() || !self.fields.is_empty()
+    }
+
     /// Whether an object of any range matches.
     pub(crate) fn matches(&self, object: &Object) -> bool {
         let in_range = self.namespace.as_deref().is_none_or(|namespace| object.namespace() == namespace)

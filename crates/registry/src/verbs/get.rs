@@ -29,8 +29,8 @@ impl Registry {
         let object =
             self.cache.get(&key).ok_or_else(|| Status::not_found(&resource.group_resource(), &cx.attributes.name))?;
         if cx.attributes.subresource == "scale" {
-            return self.scale_of(resource, &object);
+            return self.scale_of(resource, &object).await;
         }
-        resource.present(object)
+        self.present(resource, object).await
     }
 }

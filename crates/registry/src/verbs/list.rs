@@ -55,9 +55,21 @@ impl Registry {
         let filter = Filter::new(resource, namespace, &cx.attributes.name, labels, fields)?;
         let start = self.start(options).await?;
         let snapshot = self.snapshot(resource, &start)?;
-        let list = page(&snapshot, &filter, start.after.as_ref(), options.limit);
-        let objects = list.objects.into_iter().map(|object| resource.present(object)).collect::<Result<_, _>>()?;
-        Ok(List { objects, ..list })
+        let after = start.after.as_ref();
+        let Some(converter) = self.converter(resource) else {
+            let list = page(&snapshot, &filter, after, options.limit);
+            let objects = list.objects.into_iter().map(|object| resource.present(object)).collect::<Result<_, _>>()?;
+            return Ok(List { objects, ..list });
+        };
+        if filter.selects() {
+            // A webhook may change labels, and fields have the names of the version asked for: what is shown is what is selected by.
+            let all = candidates(&snapshot, &filter, after.map(|(namespace, name)| (&**namespace, &**name)));
+            let shown = converter.shared_all(all.cloned().collect()).await?;
+            let matches = shown.into_iter().filter(|object| filter.matches(object));
+            return Ok(page_of(matches, snapshot.revision().0, options.limit, false));
+        }
+        let list = page(&snapshot, &filter, after, options.limit);
+        Ok(List { objects: converter.shared_all(list.objects).await?, ..list })
     }
 
     /// Which state to read, waited for.
@@ -117,18 +129,23 @@ impl Registry {
 /// At most `limit` matches (0: all) behind `after`, and whether there are more.
 fn page(snapshot: &Snapshot<Object>, filter: &Filter, after: Option<&(String, String)>, limit: usize) -> List {
     let after = after.map(|(namespace, name)| (namespace.as_str(), name.as_str()));
-    let mut list = List { revision: snapshot.revision().0, ..List::default() };
-    let mut candidates = candidates(snapshot, filter, after).filter(|object| filter.matches(object));
+    let matches = candidates(snapshot, filter, after).filter(|object| filter.matches(object)).cloned();
+    page_of(matches, snapshot.revision().0, limit, filter.selects_all())
+}
+
+/// The first page of these; `counted` says whether to count what is left.
+fn page_of(mut matches: impl Iterator<Item = Arc<Object>>, revision: u64, limit: usize, counted: bool) -> List {
+    let mut list = List { revision, ..List::default() };
     if limit == 0 {
-        list.objects.extend(candidates.cloned());
+        list.objects.extend(matches);
         return list;
     }
-    list.objects.extend(candidates.by_ref().take(limit).cloned());
-    let Some(last) = list.objects.last().filter(|_| candidates.next().is_some()) else { return list };
+    list.objects.extend(matches.by_ref().take(limit));
+    let Some(last) = list.objects.last().filter(|_| matches.next().is_some()) else { return list };
     let revision = i64::try_from(list.revision).unwrap_or(i64::MAX);
     list.continue_token = Token::encode(revision, last.namespace(), last.name());
-    if filter.selects_all() {
-        list.remaining = i64::try_from(candidates.count() + 1).ok();
+    if counted {
+        list.remaining = i64::try_from(matches.count() + 1).ok();
     }
     list
 }

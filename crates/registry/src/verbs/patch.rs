@@ -40,6 +40,24 @@ impl PatchTarget<'_> {
     }
 }
 
+impl PatchTarget<'_> {
+    /// Go writes a status of which nothing is known as `{}`, and JSON patches add to what is there.
+    fn show_status(self, object: &mut Value) -> Result<(), Status> {
+        let custom = matches!(self, Self::Resource(resource) if resource.is_custom());
+        if !custom && self.type_()?.field("status").is_some() {
+            object::child(object, "status");
+        }
+        Ok(())
+    }
+}
+
+/// Objects are stored without a status that says nothing.
+fn hide_status(object: &mut Value) {
+    if object.get("status").and_then(Value::as_object).is_some_and(serde_json::Map::is_empty) {
+        object::remove(object, &["status"]);
+    }
+}
+
 /// The media types of patches that custom objects take.
 const CUSTOM_PATCHES: [&str; 3] =
     ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
@@ -110,7 +128,12 @@ impl Patch {
         mut object: Value,
     ) -> Result<Value, Status> {
         let applied = match self.kind {
-            PatchKind::Json => patch::json(&mut object, &self.value),
+            PatchKind::Json => {
+                target.show_status(&mut object)?;
+                let applied = patch::json(&mut object, &self.value);
+                hide_status(&mut object);
+                applied
+            }
             PatchKind::Strategic => {
                 let type_ = target.type_()?;
                 patch::strategic(sampan_api::schema(), type_, &mut object, &self.value)

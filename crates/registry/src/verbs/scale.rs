@@ -19,12 +19,12 @@ use crate::shape::Shape;
 pub(crate) const TYPE_NAME: &str = "autoscaling.v1.Scale";
 
 impl Registry {
-    pub(crate) fn scale_of(&self, resource: &Resource, object: &Arc<Object>) -> Result<Arc<Object>, Status> {
+    pub(crate) async fn scale_of(&self, resource: &Resource, object: &Arc<Object>) -> Result<Arc<Object>, Status> {
         static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::bare("autoscaling/v1".to_owned(), "Scale", TYPE_NAME));
         if resource.subresource("scale").is_none() {
             return Err(Status::path_not_found());
         }
-        let scale = scale(resource, &resource.state(object)?)?;
+        let scale = scale(resource, &self.state(resource, object).await?)?;
         let scale = Object::from_value(object.key().clone(), object.revision(), &scale, &SHAPE);
         scale.map(Arc::new).map_err(Status::internal)
     }
@@ -80,7 +80,7 @@ impl Registry {
             managed_fields::scale::settle(&wanted, &resource.api_version(), &mut object);
             Ok(object)
         });
-        let object = self.scale_of(resource, &changed.await?)?;
+        let object = self.scale_of(resource, &changed.await?).await?;
         Ok(Updated { object, created: false })
     }
 }

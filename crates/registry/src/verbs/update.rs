@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::change::{CONFLICT_RETRIES, Failure, differ, unversioned};
 use super::create::{name_mismatch, settle_namespace};
 use crate::context::RequestContext;
-use crate::managed_fields::{self, Tracking};
+use crate::managed_fields::Tracking;
 use crate::object::Object;
 use crate::registry::Registry;
 use crate::resource::Resource;
@@ -97,7 +97,7 @@ impl Registry {
         let mut fresh = false;
         for _ in 0..=CONFLICT_RETRIES {
             let old_object = self.existing(resource, &key).await?;
-            let old = resource.state(&old_object)?;
+            let old = self.state(resource, &old_object).await?;
             let wanted = match next(&old) {
                 Err(status) if !fresh && status.is_conflict() => {
                     fresh = true;
@@ -110,7 +110,7 @@ impl Registry {
                 wanted => wanted?,
             };
             match self.modify_once(cx, resource, &old_object, &old, wanted, tracking).await {
-                Ok(object) => return resource.present(object),
+                Ok(object) => return self.present(resource, object).await,
                 Err(Failure::Final(status)) => return Err(status),
                 Err(Failure::Raced) if !retries => break,
                 Err(Failure::Raced) => self.refresh().await.map(drop)?,
@@ -130,13 +130,13 @@ impl Registry {
     ) -> Result<Arc<Object>, Failure> {
         resource.default(&mut object);
         if tracking == Tracking::ByUpdate {
-            managed_fields::record(&self.writer(cx, resource), Some(old), &mut object);
+            self.record(cx, resource, Some(old), &mut object).await;
         }
         let admission = cx.admission_request(Operation::Update, Some(old));
         cx.admission.mutate(&admission, &mut object).await?;
         resource.default(&mut object);
         prepare(cx, resource, &mut object, old);
-        if cx.attributes.subresource == "status" {
+        if !cx.attributes.subresource.is_empty() {
             resource.strategy.record_time(&mut object, old, self.clock.now());
         }
         let reservation = self.reserved(cx, resource, &mut object, Some(old)).await?;
@@ -156,7 +156,7 @@ impl Registry {
         self.check_changed(cx, resource, object, old)?;
         let admission = cx.admission_request(Operation::Update, Some(old));
         cx.admission.validate(&admission, object).await?;
-        if !differ(object, old) {
+        if !differ(object, old) && !resource.is_outdated(old_object) {
             return Ok(old_object.clone());
         }
         self.write_changed(cx, resource, old_object, old, object).await
@@ -198,7 +198,8 @@ impl Registry {
                 Err(error) => Err(error),
             }
         } else {
-            self.write_over(resource, old_object, object).await
+            let stored = self.to_store(resource, object).await?;
+            self.write_over(resource, old_object, &stored).await
         };
         written.map_err(|error| Failure::of_write(&error, resource, old_object.name()))
     }

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::Stream;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, Stream};
 use sampan_meta::Status;
+use sampan_store::cache::Change;
 use sampan_store::{At, Op, Revision, Scope, WatchError, Watcher};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::filter::Filter;
 use super::list::{check_watch, parse_version};
+use crate::apiextensions::Converter;
 use crate::context::RequestContext;
 use crate::object::Object;
 use crate::options::WatchOptions;
@@ -45,7 +48,11 @@ pub enum Event {
 /// The events of one watch. Ends after an [`Event::Error`]; dropping it ends the watch.
 pub struct WatchStream {
     resource: Arc<Resource>,
-    filter: Filter,
+    filter: Arc<Filter>,
+    /// Set for a kind whose objects a webhook converts.
+    converter: Option<Converter>,
+    /// A change that is being converted; those behind it wait.
+    converting: Option<BoxFuture<'static, Option<Event>>>,
     initial: VecDeque<Arc<Object>>,
     /// Revision of the bookmark that closes the initial events.
     initial_end: Option<u64>,
@@ -79,7 +86,9 @@ impl Registry {
         let begin = self.begin(options).await?;
         let mut stream = WatchStream {
             resource: resource.clone(),
-            filter,
+            filter: Arc::new(filter),
+            converter: self.converter(resource),
+            converting: None,
             initial: VecDeque::new(),
             initial_end: None,
             live: Err(None),
@@ -87,6 +96,7 @@ impl Registry {
             told: 0,
         };
         self.connect(&mut stream, begin, options);
+        stream.convert_initial().await?;
         Ok(stream)
     }
 
@@ -115,7 +125,8 @@ impl Registry {
                     return;
                 };
                 let range = super::list::candidates(&snapshot, &stream.filter, None);
-                stream.initial = range.filter(|object| stream.filter.matches(object)).cloned().collect();
+                let is_shown = |object: &&Arc<Object>| stream.converter.is_some() || stream.filter.matches(object);
+                stream.initial = range.filter(is_shown).cloned().collect();
                 let wanted = options.send_initial_events == Some(true) && options.allow_bookmarks;
                 stream.initial_end = wanted.then_some(snapshot.revision().0);
                 snapshot.revision()
@@ -133,7 +144,7 @@ impl WatchStream {
     ///
     /// `None` while the initial events are not all told.
     pub fn bookmark(&self) -> Option<Event> {
-        if !self.initial.is_empty() || self.initial_end.is_some() {
+        if !self.initial.is_empty() || self.initial_end.is_some() || self.converting.is_some() {
             return None;
         }
         let progress = self.live.as_ref().ok()?.progress().0;
@@ -148,35 +159,37 @@ impl WatchStream {
         Some(Event::Bookmark { revision, initial_events_end: true })
     }
 
+    /// The objects a watch begins with, by the webhook of their kind.
+    async fn convert_initial(&mut self) -> Result<(), Status> {
+        let Some(converter) = &self.converter else { return Ok(()) };
+        let initial = converter.shared_all(std::mem::take(&mut self.initial).into()).await?;
+        self.initial = initial.into_iter().filter(|object| self.filter.matches(object)).collect();
+        Ok(())
+    }
+
+    /// Converted objects are shown as they are.
     fn presented(&self, object: Arc<Object>, event: fn(Arc<Object>) -> Event) -> Event {
-        self.resource.present(object).map_or_else(Event::Error, event)
+        match self.converter {
+            Some(_) => event(object),
+            None => self.resource.present(object).map_or_else(Event::Error, event),
+        }
     }
 
     /// What a change means to this watch: nothing if neither state matches.
-    fn event(&self, change: &sampan_store::cache::Change<Object>) -> Option<Event> {
-        let before = change.previous.as_ref().is_some_and(|previous| self.filter.matches(previous));
-        let after = change.op != Op::Delete && self.filter.matches(&change.object);
-        match (before, after) {
-            (false, false) => None,
-            (false, true) => Some(self.presented(change.object.clone(), Event::Added)),
-            (true, true) => Some(self.presented(change.object.clone(), Event::Modified)),
-            (true, false) => Some(self.left(change)),
-        }
-    }
-
-    fn left(&self, change: &sampan_store::cache::Change<Object>) -> Event {
-        if change.op == Op::Delete {
-            return self.presented(change.object.clone(), Event::Deleted);
-        }
-        let last = change.previous.as_ref().unwrap_or(&change.object);
-        match last.at_revision(change.revision.0) {
-            Ok(last) => self.presented(Arc::new(last), Event::Deleted),
-            Err(error) => Event::Error(Status::internal(error)),
+    fn event(&self, change: &Change<Object>) -> Option<Event> {
+        match decided(&self.filter, change.previous.as_ref(), &change.object, change)? {
+            Event::Added(object) => Some(self.presented(object, Event::Added)),
+            Event::Modified(object) => Some(self.presented(object, Event::Modified)),
+            Event::Deleted(object) => Some(self.presented(object, Event::Deleted)),
+            told => Some(told),
         }
     }
 
     fn poll_live(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         loop {
+            if let Some(event) = std::task::ready!(self.poll_converting(cx)) {
+                return Poll::Ready(Some(event));
+            }
             let watcher = match &mut self.live {
                 Ok(watcher) => watcher,
                 Err(error) => return Poll::Ready(error.take().map(Event::Error)),
@@ -189,11 +202,26 @@ impl WatchStream {
                 }
                 None => return Poll::Ready(None),
             };
-            self.told = change.revision.0;
-            if let Some(event) = self.event(&change) {
-                return Poll::Ready(Some(event));
-            }
+            let Some(converter) = &self.converter else {
+                self.told = change.revision.0;
+                match self.event(&change) {
+                    Some(event) => return Poll::Ready(Some(event)),
+                    None => continue,
+                }
+            };
+            self.converting = Some(converted(converter.clone(), Arc::clone(&self.filter), change).boxed());
         }
+    }
+
+    /// What has become of the change that is being converted; one that cannot be ends the watch.
+    fn poll_converting(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let Some(converting) = &mut self.converting else { return Poll::Ready(None) };
+        let event = std::task::ready!(converting.poll_unpin(cx));
+        self.converting = None;
+        if let Some(Event::Error(_)) = &event {
+            self.live = Err(None);
+        }
+        Poll::Ready(event)
     }
 
     fn poll_bookmark(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
@@ -219,6 +247,41 @@ impl Stream for WatchStream {
             Poll::Ready(event) => Poll::Ready(event),
             Poll::Pending => self.poll_bookmark(cx),
         }
+    }
+}
+
+/// What a change means to who sees these two states of the object.
+fn decided(
+    filter: &Filter,
+    previous: Option<&Arc<Object>>,
+    object: &Arc<Object>,
+    change: &Change<Object>,
+) -> Option<Event> {
+    let deleted = change.op == Op::Delete;
+    let before = previous.is_some_and(|previous| filter.matches(previous));
+    let after = !deleted && filter.matches(object);
+    match (before, after) {
+        (false, false) => None,
+        (false, true) => Some(Event::Added(Arc::clone(object))),
+        (true, true) => Some(Event::Modified(Arc::clone(object))),
+        (true, false) if deleted => Some(Event::Deleted(Arc::clone(object))),
+        (true, false) => {
+            let left = previous.unwrap_or(object).at_revision(change.revision.0);
+            Some(left.map_or_else(|why| Event::Error(Status::internal(why)), |left| Event::Deleted(Arc::new(left))))
+        }
+    }
+}
+
+/// As [`decided`], once the webhook has said how both states look.
+async fn converted(converter: Converter, filter: Arc<Filter>, change: Arc<Change<Object>>) -> Option<Event> {
+    let previous = match &change.previous {
+        Some(previous) => converter.shared(Arc::clone(previous)).await.map(Some),
+        None => Ok(None),
+    };
+    let object = converter.shared(Arc::clone(&change.object)).await;
+    match (previous, object) {
+        (Ok(previous), Ok(object)) => decided(&filter, previous.as_ref(), &object, &change),
+        (Err(status), _) | (_, Err(status)) => Some(Event::Error(status)),
     }
 }
 

@@ -56,6 +56,11 @@ impl Cluster {
         Self::over(self.store.clone(), self.clock.clone(), 2).await
     }
 
+    /// A registry over what an earlier one has left.
+    pub(crate) async fn on(store: Arc<dyn Store>, clock: Arc<ManualClock>) -> Self {
+        Self::over(store, clock, 3).await
+    }
+
     async fn over(store: Arc<dyn Store>, clock: Arc<ManualClock>, seed: u64) -> Self {
         let options = Options {
             clock: clock.clone(),

@@ -12,6 +12,7 @@ mod list;
 mod managed_fields;
 mod more_kinds;
 mod patch;
+mod service_addresses;
 mod services;
 mod subresources;
 mod tables;

@@ -70,3 +70,14 @@ async fn unknown_fields_are_treated_as_the_client_asked() {
     assert_eq!(warned.take_warnings(), [r#"unknown field "colour""#]);
     assert!(patched.object.value().get("colour").is_none());
 }
+
+#[tokio::test]
+async fn a_json_patch_adds_to_a_status_of_which_nothing_is_known() {
+    let cluster = Cluster::new().await;
+    let claim = json!({"metadata": {"name": "c"}, "spec": {"devices": {"requests": [{"name": "r", "exactly": {"deviceClassName": "d"}}]}}});
+    cluster.create(&cluster.at("resource/resourceclaims", "default", ""), claim).await.unwrap();
+    let status = cluster.at("resource/resourceclaims", "default", "c").subresource("status");
+    let add = json!([{"op": "add", "path": "/status/allocation", "value": {}}]);
+    let patched = cluster.patch(&status, PatchKind::Json, add).await.unwrap();
+    assert!(patched["status"]["allocation"].is_object(), "{patched}");
+}

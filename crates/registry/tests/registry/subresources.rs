@@ -120,12 +120,28 @@ async fn verdicts_on_a_signing_request_come_through_approval_only() {
     assert_eq!((made["spec"]["groups"][0].as_str(), made["spec"].get("extra")), (Some("testers"), None));
     let place = cluster.at("certificates/certificatesigningrequests", "", "r");
     let approve = json!({"status": {"conditions": [{"type": "Approved", "status": "True", "reason": "r"}]}});
-    let through_status = cluster.merge(&place.clone().subresource("status"), approve.clone()).await.unwrap();
-    assert!(through_status["status"].get("conditions").is_none_or(|list| list.as_array().unwrap().is_empty()));
+    let refused = cluster.merge(&place.clone().subresource("status"), approve.clone()).await.unwrap_err();
+    assert!(refused.message.contains(r#"updates may not add a condition of type "Approved""#), "{refused}");
     let approved = cluster.merge(&place.clone().subresource("approval"), approve).await.unwrap();
     assert_eq!(approved["status"]["conditions"][0]["type"], "Approved");
+    assert!(approved["status"]["conditions"][0]["lastUpdateTime"].is_string(), "{approved}");
     let issued =
         cluster.merge(&place.clone().subresource("status"), json!({"status": {"certificate": "eA=="}})).await.unwrap();
     assert_eq!(issued["status"]["conditions"][0]["type"], "Approved");
     assert_eq!(issued["status"]["certificate"], "eA==");
+    let reworded = json!({"status": {"conditions": [{"type": "Approved", "status": "True", "reason": "other"}]}});
+    let kept = cluster.merge(&place.clone().subresource("status"), reworded).await.unwrap();
+    assert_eq!(kept["status"]["conditions"], issued["status"]["conditions"], "status does not reword a verdict");
+}
+
+#[tokio::test]
+async fn approval_of_a_signing_request_takes_conditions_of_any_type_and_nothing_else() {
+    let cluster = Cluster::new().await;
+    let request = json!({"metadata": {"name": "r"}, "spec": {"request": "eA==", "signerName": "example.com/s", "usages": ["client auth"]}});
+    cluster.create(&cluster.at("certificates/certificatesigningrequests", "", ""), request).await.unwrap();
+    let approval = cluster.at("certificates/certificatesigningrequests", "", "r").subresource("approval");
+    let status = json!({"conditions": [{"type": "Looked", "status": "True"}], "certificate": "eA=="});
+    let looked = cluster.merge(&approval, json!({"status": status})).await.unwrap();
+    assert_eq!(looked["status"]["conditions"][0]["type"], "Looked");
+    assert!(looked["status"].get("certificate").is_none(), "{looked}");
 }

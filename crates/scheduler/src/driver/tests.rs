@@ -147,6 +147,17 @@ async fn a_pod_that_fits_nowhere_says_why_once_and_is_tried_when_something_helps
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pod_that_came_before_any_node_goes_to_the_first() {
+    let world = World::start();
+    world.pod("early", "1", json!({}));
+    settle().await;
+    assert_eq!(world.events(), ["FailedScheduling: no nodes available to schedule pods"]);
+    world.node("n1", json!({}));
+    settle().await;
+    assert_eq!(world.node_of("early"), "n1");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_gated_pod_waits_for_its_gates() {
     let world = World::start();
     world.node("n1", json!({}));

@@ -1,9 +1,9 @@
 //! Cordoned nodes take only pods that tolerate it.
 
 use super::{Plugin, PreFilter, Verdict};
-use crate::taints::tolerated;
 use crate::{Event, PodRequest, Snapshot};
 use sampan_api::k8s::api::core::v1::Taint;
+use sampan_api::taints::tolerated;
 
 pub(super) struct NodeUnschedulable;
 

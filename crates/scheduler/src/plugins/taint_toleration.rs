@@ -1,8 +1,9 @@
 //! Taints keep pods away that do not tolerate them, and make nodes less welcome with `PreferNoSchedule`.
 
+use sampan_api::taints::{repels, tolerated};
+
 use super::score::reversed;
 use super::{Plugin, PreFilter, Score, Verdict};
-use crate::taints::{repels, tolerated};
 use crate::{Event, NodeState, PodRequest, Snapshot};
 
 pub(super) struct TaintToleration;

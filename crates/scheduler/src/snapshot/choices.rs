@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use sampan_api::node_choice::NodeChoice;
+
 use super::counters::Site;
-use crate::pod::NodeChoice;
 
 /// So many are kept.
 const KEPT: usize = 1024;

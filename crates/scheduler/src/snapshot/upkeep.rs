@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use sampan_api::taints::repels;
+
 use super::counters::Site;
 use super::{NodeState, Snapshot};
 use crate::PodRequest;
 use crate::selector::Labels;
-use crate::taints::repels;
 
 impl Snapshot {
     pub(super) fn column(&mut self, key: &str) -> usize {

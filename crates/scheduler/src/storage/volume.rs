@@ -2,11 +2,11 @@
 
 use sampan_api::k8s::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use sampan_api::k8s::apimachinery::pkg::api::resource::Quantity as WireQuantity;
+use sampan_api::node_choice::NodeTerms;
 use sampan_meta::Quantity;
 
 use super::class_name;
 use crate::NodeState;
-use crate::labels::NodeTerms;
 use crate::selector::Selector;
 
 /// Whether a volume can be reached from a node.

@@ -65,14 +65,14 @@ fn each_promise_is_seen_to_be_broken() {
     let cron_job = json!({ "spec": { "successfulJobsHistoryLimit": 1 }, "status": { "active": [{ "name": "j" }] } });
     let rows: [Row; 17] = [
         (&[("/nodes", "a", node.clone()), ("/pods", "p", pod("a", "1"))], &[]),
-        (&[("/pods", "p", pod("a", "1")), ("/pods", "p", pod("b", "1"))], &["bound_once"]),
-        (&[("/nodes", "a", node), ("/pods", "p", pod("a", "1001m"))], &["room_on_nodes"]),
+        (&[("/pods", "p", pod("a", "1")), ("/pods", "p", pod("b", "1"))], &["no_pod_bound_twice"]),
+        (&[("/nodes", "a", node), ("/pods", "p", pod("a", "1001m"))], &["requests_within_allocatable"]),
         (&[("batch/jobs", "j", job(3, "Failed"))], &["completions_exact"]),
         (
             &[("batch/jobs", "j", job(2, "Failed")), ("batch/jobs", "j", job(1, "Complete"))],
             &["completions_exact", "jobs_done"],
         ),
-        (&[("/pods", "p", owned(pod("a", "1")))], &["owners_exist"]),
+        (&[("/pods", "p", owned(pod("a", "1")))], &["no_orphans"]),
         (&[("apps/deployments", "d", deployment(0))], &["deployments_ready"]),
         (&[("apps/deployments", "d", deployment(2))], &["deployments_ready"]),
         (&[("/configmaps", "c", deleted)], &["ended"]),
@@ -101,7 +101,7 @@ fn each_promise_is_seen_to_be_broken() {
                 ("/pods", "s-0", set_pod("0")),
                 ("/pods", "s-1", set_pod("1")),
             ],
-            &["ordinals_once", "stateful_sets_ready"],
+            &["one_pod_per_ordinal", "stateful_sets_ready"],
         ),
         (
             &[("/nodes", "n", named(json!({}), "n")), ("apps/daemonsets", "d", named(json!({ "status": {} }), "d"))],

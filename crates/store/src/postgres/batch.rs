@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row};
+use tokio::time::Instant;
 
 use super::position::{Position, number, to_sql};
 use crate::pending::Request;
@@ -16,6 +17,8 @@ pub(super) struct Session {
     pub(super) number: i64,
     /// Whether the database knows NOTIFY.
     pub(super) notify: bool,
+    /// When the database last answered.
+    pub(super) heard: Instant,
 }
 
 /// What became of a batch.
@@ -41,7 +44,7 @@ impl Session {
             Err(failure) => return Err(failure),
         };
         let row = sqlx::query(BEGIN).bind(to_sql(skip)).fetch_one(&mut connection).await?;
-        let mut session = Session { connection, number: row.try_get("sessions")?, notify };
+        let mut session = Session { connection, number: row.try_get("sessions")?, notify, heard: Instant::now() };
         if skip > 0 {
             session.announce(Revision(number(&row, "rev")?)).await?;
         }
@@ -139,11 +142,15 @@ impl Session {
             if self.notify { format!("SELECT pg_notify('sampan_revision', '{revision}');") } else { String::new() };
         // One round trip; the only variable is a number.
         let sql = format!("UPDATE revision SET rev = {revision} WHERE one = 1; {notify} COMMIT");
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection).await.map(drop)
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection).await?;
+        self.heard = Instant::now();
+        Ok(())
     }
 
     pub(super) async fn roll_back(&mut self) -> Result<(), sqlx::Error> {
-        sqlx::raw_sql("ROLLBACK").execute(&mut self.connection).await.map(drop)
+        sqlx::raw_sql("ROLLBACK").execute(&mut self.connection).await?;
+        self.heard = Instant::now();
+        Ok(())
     }
 
     /// Whether a session committed a revision. Asked under the lock: its transaction has ended by then, one way or the other.
@@ -169,7 +176,6 @@ impl Session {
     }
 
     pub(super) async fn close(self) {
-        // The server notices a lost connection as well.
         let _ = self.connection.close().await;
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Shared;
 use super::reader::Reader;
+use super::session;
 use super::writer::Control;
 use crate::{Error, Revision};
 
@@ -45,7 +46,7 @@ async fn listen(shared: &Shared) -> Result<Notifications, sqlx::Error> {
     let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).acquire_timeout(patience);
     let mut listener = PgListener::connect_with(&pool.connect_lazy_with(shared.connect.clone())).await?;
     listener.ignore_pool_close_event(true);
-    listener.listen("sampan_revision").await?;
+    session::answer(patience, listener.listen("sampan_revision")).await?;
     let next = |mut listener: PgListener| async {
         // `None`: the connection was lost, and with it perhaps notifications.
         let heard = listener.try_recv().await.ok().flatten();

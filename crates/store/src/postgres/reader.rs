@@ -6,35 +6,23 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use sqlx::Row;
-use sqlx::postgres::{PgPool, PgPoolOptions, PgRow};
+use sqlx::postgres::PgRow;
 
 use super::Shared;
+use super::pool::Pool;
 use super::position::{Position, number, to_sql};
 use super::session::{self, Retry};
 use crate::feed::{LOG_READ_LIMIT, Log, Tail};
 use crate::{Change, Error, Key, Op, Page, Record, Revision};
 
-/// Connections for reads: the watch cache answers most of them, so that few come here.
-const CONNECTIONS: u32 = 4;
-
 pub(super) struct Reader {
     shared: Arc<Shared>,
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .min_connections(0)
-            .acquire_timeout(shared.options.patience)
-            // Without either there is no timer that looks for old connections.
-            .idle_timeout(None)
-            .max_lifetime(None)
-            // A dead connection shows at its query, which is then tried on another.
-            .test_before_acquire(false)
-            .after_connect(|connection, _| session::prepare(connection).boxed())
-            .connect_lazy_with(shared.connect.clone());
+        let pool = Pool::new(shared.connect.clone());
         Reader { shared, pool }
     }
 
@@ -42,12 +30,12 @@ impl Reader {
         &self.shared
     }
 
-    pub(super) fn pool(&self) -> &PgPool {
+    pub(super) fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    pub(super) async fn close(&self) {
-        self.pool.close().await;
+    pub(super) fn close(&self) {
+        self.pool.close();
     }
 
     /// Asks until there is an answer, or no patience left.
@@ -62,9 +50,27 @@ impl Reader {
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
-        let result = attempts(patience, query).await;
+        let result = self.attempts(patience, query).await;
         self.shared.outage.observe(&result);
         result
+    }
+
+    async fn attempts<T, F>(&self, patience: Duration, query: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        let mut retry = Retry::new(patience);
+        loop {
+            let failure = match tokio::time::timeout(retry.remaining(), query()).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(failure)) => session::error(&failure),
+                Err(_) => {
+                    self.pool.forget();
+                    Error::Unavailable("the database did not answer in time".into())
+                }
+            };
+            retry.after(failure).await?;
+        }
     }
 
     /// Where the database is, with all patience: for who keeps nobody waiting, and may find that an outage has ended.
@@ -79,7 +85,12 @@ impl Reader {
     async fn position_within(&self, patience: Duration) -> Result<Position, Error> {
         const POSITION: &str = "SELECT rev AS current, compacted, epoch FROM revision WHERE one = 1";
         let before = self.shared.known.revision();
-        let query = || sqlx::query(POSITION).try_map(|row| Position::read(&row)).fetch_one(&self.pool);
+        let query = || async {
+            let mut lent = self.pool.lend().await?;
+            let row = sqlx::query(POSITION).fetch_one(&mut *lent).await?;
+            lent.give_back();
+            Position::read(&row)
+        };
         let position = self.retry_for(patience, query).await?;
         match self.shared.notice(before, position) {
             Err(error) if error.retryable() => Err(error),
@@ -91,9 +102,12 @@ impl Reader {
         const GET: &str = "SELECT resource, namespace, name, rev, create_rev, data FROM object
                            WHERE resource = $1 AND namespace = $2 AND name = $3";
         let Key { resource, namespace, name } = key;
-        let query = || {
+        let query = || async {
+            let mut lent = self.pool.lend().await?;
             let query = sqlx::query(GET).bind(&**resource).bind(&**namespace).bind(&**name);
-            query.try_map(|row| record(&row)).fetch_optional(&self.pool)
+            let row = query.fetch_optional(&mut *lent).await?;
+            lent.give_back();
+            row.map(|row| record(&row)).transpose()
         };
         self.retry(query).await
     }
@@ -114,9 +128,12 @@ impl Reader {
         let first = (namespace.unwrap_or_default(), "");
         let start = after.unwrap_or(first).max(first);
         let take = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        let query = || {
+        let query = || async {
+            let mut lent = self.pool.lend().await?;
             let query = sqlx::query(LIST).bind(resource).bind(namespace).bind(start.0).bind(start.1).bind(take);
-            query.fetch_all(&self.pool)
+            let rows = query.fetch_all(&mut *lent).await?;
+            lent.give_back();
+            Ok(rows)
         };
         let (position, mut records) = with_position(&self.retry(query).await?, record)?;
         let more = records.len() > limit;
@@ -131,7 +148,12 @@ impl Reader {
             ) AS e ON true WHERE r.one = 1 ORDER BY e.rev";
         let before = self.shared.known.revision();
         let limit = i64::try_from(LOG_READ_LIMIT).unwrap_or(i64::MAX);
-        let query = || sqlx::query(TAIL).bind(to_sql(after.0)).bind(limit).fetch_all(&self.pool);
+        let query = || async {
+            let mut lent = self.pool.lend().await?;
+            let rows = sqlx::query(TAIL).bind(to_sql(after.0)).bind(limit).fetch_all(&mut *lent).await?;
+            lent.give_back();
+            Ok(rows)
+        };
         let (position, changes) = with_position(&self.retry(query).await?, change)?;
         self.shared.notice(before, position)?;
         let Position { revision, compacted, .. } = position;
@@ -139,21 +161,6 @@ impl Reader {
             return Err(Error::Compacted { requested: after, oldest: compacted });
         }
         Ok(Tail::new(changes, revision))
-    }
-}
-
-async fn attempts<T, F>(patience: Duration, query: impl Fn() -> F) -> Result<T, Error>
-where
-    F: Future<Output = Result<T, sqlx::Error>>,
-{
-    let mut retry = Retry::new(patience);
-    loop {
-        let failure = match tokio::time::timeout(retry.remaining(), query()).await {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(failure)) => session::error(&failure),
-            Err(_) => Error::Unavailable("the database did not answer in time".into()),
-        };
-        retry.after(failure).await?;
     }
 }
 

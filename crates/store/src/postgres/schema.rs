@@ -1,5 +1,7 @@
 //! How the tables come to be.
 
+use std::time::Duration;
+
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Row};
 
@@ -15,12 +17,15 @@ const VERSION_TABLE: &str =
     "CREATE TABLE IF NOT EXISTS schema_version (one smallint PRIMARY KEY CHECK (one = 1), version bigint NOT NULL);
                              INSERT INTO schema_version (one, version) VALUES (1, 0) ON CONFLICT DO NOTHING";
 
+/// How long a step to a newer schema may take.
+const MIGRATION: Duration = Duration::from_secs(600);
+
 /// Brings the schema to the newest version. Several processes may do so at once.
 pub(super) async fn prepare(shared: &Shared) -> Result<(), Error> {
     let mut retry = Retry::new(shared.options.patience);
     loop {
         let failure = match session::open(&shared.connect, retry.remaining()).await {
-            Ok(mut connection) => match migrate(&mut connection).await {
+            Ok(mut connection) => match session::answer(MIGRATION, migrate(&mut connection)).await {
                 Ok(answer) => return answer,
                 Err(failure) if session::is_race(&failure) => Error::Unavailable(failure.to_string()),
                 Err(failure) => session::error(&failure),

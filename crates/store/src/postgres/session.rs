@@ -14,19 +14,31 @@ const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '10s'; SET loc
 
 /// Opens a connection and prepares it, within a time.
 pub(super) async fn open(options: &PgConnectOptions, limit: Duration) -> Result<PgConnection, Error> {
-    let open = async {
-        let mut connection = options.connect().await?;
-        prepare(&mut connection).await?;
-        Ok(connection)
-    };
-    match timeout(limit, open).await {
-        Ok(result) => result.map_err(|failure: sqlx::Error| error(&failure)),
+    match timeout(limit, connect(options)).await {
+        Ok(result) => result.map_err(|failure| error(&failure)),
         Err(_) => Err(Error::Unavailable(format!("{}: no connection in time", options.get_host()))),
     }
 }
 
+/// The same for as long as it takes.
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    prepare(&mut connection).await?;
+    Ok(connection)
+}
+
+/// What the database answers within a time. Nothing else ends a wait for a peer that vanished without a word: whoever waits longer
+/// than this drops the connection with it.
+pub(super) async fn answer<T>(
+    limit: Duration,
+    question: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let late = || sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "it did not answer in time"));
+    timeout(limit, question).await.unwrap_or_else(|_| Err(late()))
+}
+
 /// Applies what the database knows of the settings.
-pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     for settings in std::iter::once(SETTINGS).chain(SETTINGS.split(';')) {
         match sqlx::raw_sql(settings).execute(&mut *connection).await {
             // All at once; one by one only where that is refused.

@@ -10,7 +10,7 @@ use super::batch::{Outcome, Session};
 use super::queue::{Gathered, Queue};
 use super::reader::Reader;
 use super::session::{self, Retry};
-use super::{Shared, upkeep};
+use super::{Shared, pool, upkeep};
 use crate::pending::{Pending, Request};
 use crate::{Durability, Error, Revision, expiry};
 
@@ -58,7 +58,8 @@ impl Writer {
         controls: mpsc::UnboundedReceiver<Control>,
     ) -> Result<Self, Error> {
         let connection = session::open(&shared.connect, shared.options.patience).await?;
-        let session = Session::begin(connection, SKIP).await.map_err(|failure| session::error(&failure))?;
+        let begun = session::answer(shared.options.patience, Session::begin(connection, SKIP)).await;
+        let session = begun.map_err(|failure| session::error(&failure))?;
         reader.position().await?;
         let next_expiry = upkeep::next_expiry(&reader).await?;
         Ok(Writer {
@@ -170,7 +171,7 @@ impl Writer {
         let mut session = self.take_session().await?;
         let count = gathered.pending.len() as u64;
         let durability = if self.relaxed + count > RELAXED_LIMIT { Durability::Durable } else { gathered.durability() };
-        let asked = Instant::now();
+        let (asked, before) = (Instant::now(), self.shared.known.revision());
         let position = session.lock(durability).await.map_err(|failure| session::error(&failure))?;
         self.contended = asked.elapsed() > CONTENDED;
         if let Some(Doubt { session: lost, outcome }) = doubt.take()
@@ -199,13 +200,18 @@ impl Writer {
             *doubt = None;
             self.relaxed = if durability == Durability::Durable { 0 } else { self.relaxed + count };
         }
-        let _ = self.shared.notice(outcome.previous, position);
+        // What others wrote shows in the gap before a batch of our own. Where all was refused nothing shows it but this: their NOTIFY
+        // comes to somebody who knows the number already.
+        let told = if outcome.batch.changes.is_empty() { before } else { outcome.previous };
+        let _ = self.shared.notice(told, position);
         self.session = Some(session);
         Ok(outcome)
     }
 
     async fn take_session(&mut self) -> Result<Session, Error> {
-        if let Some(session) = self.session.take() {
+        if let Some(mut session) = self.session.take()
+            && pool::answers(&mut session.connection, session.heard).await
+        {
             return Ok(session);
         }
         let connection = session::open(&self.shared.connect, self.shared.options.patience).await?;
@@ -232,8 +238,10 @@ impl Writer {
     }
 
     async fn obey(&mut self, control: Control) {
+        let patience = self.shared.options.patience;
+        let late = || Err(Error::Unavailable("the database did not answer in time".into()));
         let result = match control {
-            Control::Repair => self.repair().await,
+            Control::Repair => timeout(patience, self.repair()).await.unwrap_or_else(|_| late()),
             Control::Others if self.expiry_asked.elapsed() > Duration::from_secs(60) => self.ask_expiry().await,
             Control::Others | Control::Close(_) => Ok(()),
         };
@@ -292,7 +300,8 @@ impl Writer {
         }
         self.shared.feed.close();
         if let Some(session) = self.session.take() {
-            session.close().await;
+            // The server notices a lost connection as well.
+            let _ = timeout(self.shared.options.patience, session.close()).await;
         }
     }
 }

@@ -47,6 +47,7 @@ impl SealedStore {
         let Some(record) = self.inner.get(key).await?.filter(|record| self.sealing.is_stale(record)) else {
             return Ok(false);
         };
+        self.sealing.learn(&record.data).await?;
         let data = self.sealing.open(key, &record.data)?;
         let write = Write::Update { expect: record.revision, data, expires: None };
         self.write(key.clone(), write, Durability::Durable).await.map(|_| true)

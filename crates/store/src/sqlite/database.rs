@@ -102,6 +102,15 @@ impl Database {
         Err(Error::Unavailable(format!("{} was replaced while in use", self.path.display())))
     }
 
+    /// Refuses to read what a newer program made.
+    pub(super) fn check_version(&self) -> Result<(), Error> {
+        let version: rusqlite::Result<u32> = self.connection.query_row("PRAGMA user_version", [], |row| row.get(0));
+        match version.map_err(|error| convert::error(&self.path, &error))? {
+            version if version as usize > MIGRATIONS.len() => Err(newer(&self.path, version)),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn is_same_file(&self, identity: (u64, u64)) -> bool {
         self.identity == identity
     }
@@ -121,6 +130,11 @@ fn identity(path: &Path) -> Result<(u64, u64), Error> {
 fn make_file(path: &Path) -> std::io::Result<()> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
     file.set_permissions(Permissions::from_mode(0o600))?;
+    sync_directory(path)
+}
+
+/// Sees to it that the file's name outlives a power cut.
+pub(super) fn sync_directory(path: &Path) -> std::io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     File::open(directory)?.sync_all()
 }
@@ -129,10 +143,7 @@ fn make_file(path: &Path) -> std::io::Result<()> {
 fn migrate(connection: &Connection, path: &Path) -> rusqlite::Result<Result<(), Error>> {
     let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let Some(missing) = MIGRATIONS.get(version as usize..) else {
-        let known = MIGRATIONS.len();
-        let what =
-            format!("{} has schema version {version}, this program knows {known}: use a newer one", path.display());
-        return Ok(Err(Error::Unusable(what)));
+        return Ok(Err(newer(path, version)));
     };
     if missing.is_empty() {
         return Ok(Ok(()));
@@ -140,6 +151,11 @@ fn migrate(connection: &Connection, path: &Path) -> rusqlite::Result<Result<(), 
     let script =
         format!("BEGIN IMMEDIATE;\n{}\nPRAGMA user_version = {};\nCOMMIT;", missing.join("\n"), MIGRATIONS.len());
     connection.execute_batch(&script).map(Ok)
+}
+
+fn newer(path: &Path, version: u32) -> Error {
+    let (path, known) = (path.display(), MIGRATIONS.len());
+    Error::Unusable(format!("{path} has schema version {version}, this program knows {known}: use a newer one"))
 }
 
 /// Takes notice of how the last process ended, and marks that one is at work.

@@ -1,12 +1,13 @@
 //! Reads, on a thread of their own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
-use futures::stream::StreamExt;
-use rusqlite::{Connection, OptionalExtension, params};
+use futures::stream::{BoxStream, StreamExt};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::{mpsc as channel, oneshot};
 
 use super::convert::{self, Interner, revision, to_sql};
@@ -179,18 +180,37 @@ fn tail(connection: &mut Connection, after: Revision) -> rusqlite::Result<Result
     Ok(Ok(Tail::new(changes, revision)))
 }
 
-/// Reads everything on a thread and a connection for this alone, since whoever asked may take its time.
+/// What is read of a file besides its position.
+pub(super) struct Source<T> {
+    pub(super) path: PathBuf,
+    pub(super) busy: Duration,
+    pub(super) sql: &'static str,
+    pub(super) read: fn(&mut Interner, &Row<'_>) -> rusqlite::Result<T>,
+}
+
 pub(super) async fn load(shared: Arc<Shared>) -> Result<Load, Error> {
+    const ALL: &str = "SELECT resource, namespace, name, rev, create_rev, data FROM object
+                       ORDER BY resource, namespace, name";
+    let source = Source { path: shared.path.clone(), busy: shared.options.busy, sql: ALL, read: Interner::record };
+    let (Position { revision, epoch, .. }, records) = read_all(source).await?;
+    Ok(Load { revision, epoch, records })
+}
+
+/// Reads everything at one revision on a thread and a connection for this alone, since whoever asked may take its time.
+pub(super) async fn read_all<T: Send + 'static>(
+    source: Source<T>,
+) -> Result<(Position, BoxStream<'static, Result<Vec<T>, Error>>), Error> {
     let (started, start) = oneshot::channel();
     let (parts, received) = channel::channel(4);
     thread::Builder::new()
         .name("sqlite-load".into())
         .spawn(move || {
-            let opened = Database::open(&shared.path, shared.options.busy);
             let mut started = Some(started);
+            let opened = Database::open(&source.path, source.busy);
+            let opened = opened.and_then(|database| database.check_version().map(|()| database));
             let result = opened.and_then(|mut database| {
-                send_all(&mut database.connection, &mut started, &parts)
-                    .map_err(|error| convert::error(&shared.path, &error))
+                send_all(&mut database.connection, &source, &mut started, &parts)
+                    .map_err(|error| convert::error(&source.path, &error))
             });
             match (result, started) {
                 (Err(error), Some(started)) => drop(started.send(Err(error))),
@@ -199,30 +219,29 @@ pub(super) async fn load(shared: Arc<Shared>) -> Result<Load, Error> {
             }
         })
         .map_err(|error| Error::Unavailable(format!("no thread to load with: {error}")))?;
-    let Position { revision, epoch, .. } = start.await.unwrap_or_else(|_| Err(feed::closed()))?;
-    let records = futures::stream::unfold(received, |mut received| async { Some((received.recv().await?, received)) });
-    Ok(Load { revision, epoch, records: records.boxed() })
+    let position = start.await.unwrap_or_else(|_| Err(feed::closed()))?;
+    let rows = futures::stream::unfold(received, |mut received| async { Some((received.recv().await?, received)) });
+    Ok((position, rows.boxed()))
 }
 
 type Start = oneshot::Sender<Result<Position, Error>>;
 
-fn send_all(
+fn send_all<T>(
     connection: &mut Connection,
+    source: &Source<T>,
     started: &mut Option<Start>,
-    parts: &channel::Sender<Result<Vec<Record>, Error>>,
+    parts: &channel::Sender<Result<Vec<T>, Error>>,
 ) -> rusqlite::Result<()> {
-    const ALL: &str = "SELECT resource, namespace, name, rev, create_rev, data FROM object
-                       ORDER BY resource, namespace, name";
     let transaction = connection.transaction()?;
     let position = position(&transaction)?;
     if let Some(started) = started.take() {
         let _ = started.send(Ok(position));
     }
     let mut interner = Interner::default();
-    let mut statement = transaction.prepare(ALL)?;
+    let mut statement = transaction.prepare(source.sql)?;
     let mut part = Vec::with_capacity(LOAD_PART);
-    for record in statement.query_map([], |row| interner.record(row))? {
-        part.push(record?);
+    for row in statement.query_map([], |row| (source.read)(&mut interner, row))? {
+        part.push(row?);
         if part.len() == LOAD_PART && parts.blocking_send(Ok(std::mem::take(&mut part))).is_err() {
             return Ok(());
         }

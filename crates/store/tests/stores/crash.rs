@@ -1,11 +1,14 @@
 //! What was acknowledged survives `kill -9` at any moment.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
-use sampan_store::{Durability, Revision, Store};
+use sampan_store::{Durability, Error, Op, Revision, Store};
 
 use crate::kit::{self, Dice, Kind, Place, changes_to, key};
 use crate::watch::check_log;
@@ -29,73 +32,136 @@ async fn child() {
     futures::future::join_all(writers.collect::<Vec<_>>()).await;
 }
 
+/// Makes objects, and now and then changes or deletes the last one.
 async fn write_for_ever(store: Arc<dyn Store>, prefix: String) {
     for n in 0.. {
         let name = format!("{prefix}-{n}");
         let durability = if n % 5 == 0 { Durability::Relaxed } else { Durability::Durable };
-        let revision = store.write(key(&name), kit::create(&name), durability).await.unwrap();
-        writeln!(std::io::stdout().lock(), "ack {name} {revision}").unwrap();
+        let mut at = store.write(key(&name), kit::create(&name), durability).await.unwrap();
+        acknowledge(&name, at, &name);
+        if n % 3 == 0 {
+            let data = format!("{name} changed");
+            at = store.write(key(&name), kit::update(at, &data), durability).await.unwrap();
+            acknowledge(&name, at, &data);
+        }
+        if n % 7 == 0 {
+            at = store.write(key(&name), kit::delete(at), durability).await.unwrap();
+            acknowledge(&name, at, "");
+        }
     }
 }
 
-/// Runs a child until it acknowledged so many writes, kills it, and returns all it acknowledged.
-fn kill_a_writer(place: &str, run: u64, count: usize) -> Vec<(String, Revision)> {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["crash::child", "--exact", "--ignored", "--nocapture"])
-        .env("SAMPAN_STORE_PLACE", place)
-        .env("SAMPAN_STORE_RUN", run.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut acknowledged = Vec::new();
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        let line = line.unwrap();
-        if let Some(("ack", rest)) = line.split_once(' ')
-            && let Some((name, revision)) = rest.split_once(' ')
-        {
-            acknowledged.push((name.to_owned(), Revision(revision.parse().unwrap())));
-        }
-        if acknowledged.len() == count {
-            // SIGKILL. What the child said before it is still in the pipe, and counts.
-            child.kill().unwrap();
-        }
-    }
-    child.wait().unwrap();
-    assert!(acknowledged.len() >= count, "the child ended early");
-    acknowledged
+fn acknowledge(name: &str, at: Revision, data: &str) {
+    std::io::stdout().write_all(format!("ack|{name}|{at}|{data}\n").as_bytes()).unwrap();
 }
 
-async fn nothing_acknowledged_is_lost(place: Place, target: &str) {
+/// What was acknowledged, by revision: the object's name and data; no data: it is gone.
+type Acknowledged = BTreeMap<Revision, (String, String)>;
+
+/// A child at work.
+struct Writer {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Writer {
+    fn start(place: &str, run: u64) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["crash::child", "--exact", "--ignored", "--nocapture"])
+            .env("SAMPAN_STORE_PLACE", place)
+            .env("SAMPAN_STORE_RUN", run.to_string())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            output.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
+        });
+        Writer { child, lines }
+    }
+
+    /// Kills it after so many lines, or so long after its last one, and returns all that it acknowledged. What it said before is still
+    /// in the pipe, and counts.
+    fn kill_after(mut self, lines: usize, silence: Duration) -> Acknowledged {
+        let mut said: Vec<String> = Vec::new();
+        while said.len() < lines {
+            match self.lines.recv_timeout(silence) {
+                Ok(line) => said.push(line),
+                Err(_) => break,
+            }
+        }
+        assert!(self.child.try_wait().unwrap().is_none(), "the child ended by itself: {said:?}");
+        // SIGKILL.
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        said.extend(self.lines.iter());
+        let mut acknowledged = Acknowledged::new();
+        for line in said {
+            if let ["ack", name, revision, data] = line.split('|').collect::<Vec<_>>()[..] {
+                acknowledged.insert(Revision(revision.parse().unwrap()), (name.to_owned(), data.to_owned()));
+            }
+        }
+        acknowledged
+    }
+}
+
+async fn nothing_acknowledged_is_lost(place: Place, target: &str, kills: u64) {
     let mut dice = Dice::new(17);
-    let mut acknowledged = Vec::new();
-    for run in 0..6 {
-        let count = 20 + usize::try_from(dice.roll(300)).unwrap();
-        acknowledged.extend(kill_a_writer(target, run, count));
+    let (mut objects, mut at, mut total) = (BTreeMap::new(), Revision(0), 0);
+    for run in 0..kills {
+        // Some die while they start, some amid their first writes, some at work.
+        let (lines, silence) = match dice.roll(4) {
+            0 => (usize::MAX, Duration::from_micros(dice.roll(20_000))),
+            _ => (1 + usize::try_from(dice.roll(120)).unwrap(), Duration::from_secs(60)),
+        };
+        let acknowledged = Writer::start(target, run).kill_after(lines, silence);
+        total += acknowledged.len();
         let store = place.open().await;
         let current = store.current().await.unwrap();
-        let log = changes_to(&mut store.changes(Revision(0)), current).await.unwrap();
-        let objects = check_log(Default::default(), &log);
-        for (name, revision) in &acknowledged {
-            let record = store.get(&key(name)).await.unwrap().unwrap_or_else(|| panic!("{name} was lost"));
-            assert_eq!((record.revision, &record.data[..]), (*revision, name.as_bytes()));
-            assert_eq!(objects[&key(name)], record, "object and log agree");
+        assert!(current >= at, "{current} after {at}");
+        let log = changes_to(&mut store.changes(at), current).await.unwrap();
+        objects = check_log(objects, &log);
+        at = current;
+        for (revision, (name, data)) in acknowledged {
+            let found = log.binary_search_by_key(&revision, |change| change.revision);
+            let change = &log[found.unwrap_or_else(|_| panic!("{name} at {revision} was lost by kill {run}"))];
+            let is_as_said = if data.is_empty() { change.op == Op::Delete } else { change.data == data.as_bytes() };
+            assert!(change.key == key(&name) && is_as_said, "{name} at {revision} is {change:?} after kill {run}");
         }
         let listed = store.list("/configmaps", None, None, usize::MAX >> 1).await.unwrap();
-        assert_eq!(listed.records.len(), objects.len(), "nothing half written");
+        assert!(listed.records.iter().eq(objects.values()), "objects and log agree after kill {run}");
         store.close().await;
     }
+    assert!(total > usize::try_from(kills).unwrap() * 10, "{total} writes were acknowledged");
 }
 
 #[tokio::test]
-async fn a_killed_writer_on_sqlite_loses_nothing_acknowledged() {
+async fn two_hundred_killed_writers_on_sqlite_lose_nothing_acknowledged() {
     let place = Place::new(Kind::Sqlite);
     let target = place.file().to_str().unwrap().to_owned();
-    nothing_acknowledged_is_lost(place, &target).await;
+    nothing_acknowledged_is_lost(place, &target, 200).await;
 }
 
 #[tokio::test]
-async fn a_killed_writer_on_postgres_loses_nothing_acknowledged() {
+async fn thirty_killed_writers_on_postgres_lose_nothing_acknowledged() {
     let place = Place::new(Kind::Postgres);
     let target = place.url.clone();
-    nothing_acknowledged_is_lost(place, &target).await;
+    nothing_acknowledged_is_lost(place, &target, 30).await;
+}
+
+/// A file that its first opening was killed amid is opened by the next.
+#[tokio::test]
+async fn a_store_killed_while_it_is_made_is_made_by_the_next() {
+    for moment in 0..30 {
+        let place = Place::new(Kind::Sqlite);
+        let target = place.file().to_str().unwrap().to_owned();
+        let silence = Duration::from_micros(moment * 1_000);
+        drop(Writer::start(&target, 0).kill_after(usize::MAX, silence));
+        let store = place.open().await;
+        let made = store.write(key("after"), kit::create("x"), Durability::Durable).await;
+        assert!(matches!(made, Ok(_) | Err(Error::Exists(_))), "{made:?}");
+        store.close().await;
+    }
 }

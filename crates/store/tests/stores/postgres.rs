@@ -37,6 +37,20 @@ async fn a_follower_hears_of_another_servers_write_at_once() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_refused_write_hides_no_change_of_another_server() {
+    let place = Place::new(Kind::Postgres);
+    let (one, two) = (place.open().await, place.open().await);
+    let mut changes = two.changes(Revision(0));
+    for n in 0..100 {
+        let name = format!("n{n}");
+        let revision = durably(&*one, key(&name), kit::create("1")).await.unwrap();
+        let refused = durably(&*two, key(&name), kit::create("2")).await;
+        assert!(matches!(refused, Err(Error::Exists(_))), "{refused:?}");
+        changes_to(&mut changes, revision).await.unwrap();
+    }
+}
+
 /// Ends all sessions of ours on a database each time some more writes got through; returns how many it ended.
 async fn kill_sessions(store: Arc<dyn Store>, database: String, until: Revision) -> usize {
     let sql = format!(

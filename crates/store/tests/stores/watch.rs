@@ -55,7 +55,7 @@ async fn follower(
     store: Arc<dyn Store>,
     mut dice: Dice,
     mut at: Revision,
-    to: tokio::sync::watch::Receiver<Option<Revision>>,
+    mut to: tokio::sync::watch::Receiver<Option<Revision>>,
 ) -> Vec<Change> {
     let mut seen = Vec::new();
     loop {
@@ -64,10 +64,10 @@ async fn follower(
             if to.borrow().is_some_and(|to| at >= to) {
                 return seen;
             }
-            let mut end = to.clone();
             let batch = tokio::select! {
                 batch = soon("a change", changes.next()) => batch.unwrap().unwrap(),
-                _ = end.changed() => continue,
+                // Once: whoever went round and round here would give up each read before it had an answer.
+                _ = to.changed() => continue,
             };
             assert!(batch.revision >= at);
             assert!(batch.changes.iter().all(|change| change.revision > at && change.revision <= batch.revision));

@@ -198,3 +198,39 @@ fn a_node_that_does_not_say_which_writes_nothing() {
     let refusal = edge_fixture().admit(&nameless, "create nodes", None, &node()).unwrap_err();
     assert!(refusal.ends_with("could not determine node from user \"system:node:\""), "{refusal}");
 }
+
+#[test]
+fn a_node_lets_go_of_its_own_deleted_volumes_and_changes_nothing_else_of_them() {
+    let fixture = edge_fixture();
+    let volume = |node: &str, going: bool| {
+        let mut volume = plain("v1", "PersistentVolume", "", "v");
+        volume["metadata"]["labels"] = json!({ "sampan.dev/local-path-node": node });
+        volume["metadata"]["annotations"] = json!({ "pv.kubernetes.io/provisioned-by": "sampan.dev/local-path" });
+        volume["metadata"]["finalizers"] = json!(["a", "sampan.dev/local-path"]);
+        if going {
+            volume["metadata"]["deletionTimestamp"] = json!("2026-01-02T03:04:05Z");
+        }
+        volume
+    };
+    let patch = |old: &Value, new: &Value| fixture.admit(&edge(), "patch persistentvolumes v", Some(old), new);
+    let without = |volume: &Value| {
+        let mut volume = volume.clone();
+        volume["metadata"]["finalizers"] = json!(["a"]);
+        volume
+    };
+    let own = volume("edge-1", true);
+    assert!(patch(&own, &without(&own)).is_ok());
+    let mut redirected = without(&own);
+    redirected["spec"] = json!({ "local": { "path": "/etc" } });
+    let mut robbed = own.clone();
+    robbed["metadata"]["finalizers"] = json!(["sampan.dev/local-path"]);
+    let (other, staying) = (volume("edge-2", true), volume("edge-1", false));
+    let mut foreign = own.clone();
+    foreign["metadata"]["annotations"] = json!({});
+    let others = [(&own, &redirected), (&own, &robbed), (&other, &without(&other)), (&staying, &without(&staying))];
+    for (old, new) in others.into_iter().chain([(&foreign, &without(&foreign))]) {
+        let refusal = patch(old, new).unwrap_err();
+        let why = "node \"edge-1\" can only take its finalizer off volumes that lie on it and are being deleted";
+        assert_eq!(refusal, format!("persistentvolumes \"v\" is forbidden: {why}"));
+    }
+}

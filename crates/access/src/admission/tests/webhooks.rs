@@ -8,6 +8,8 @@ use expect_test::expect;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
+use sampan_api::webhook::WebhookClient;
+
 use super::*;
 
 /// Answers by the URL it is asked at, and remembers what it was asked.

@@ -16,7 +16,16 @@ const MIRROR: &str = "kubernetes.io/config.mirror";
 /// Whether the pod refers to the object of this kind and name. A mirror pod refers to nothing: it was written by the node
 /// itself, which could otherwise grant itself every secret.
 pub(crate) fn references(pod: &Value, reference: Reference, name: &str) -> bool {
-    !is_mirror(pod) && names(pod, reference).contains(&name)
+    !is_mirror(pod)
+        && (names(pod, reference).contains(&name) || (reference == Reference::Claim && is_ephemeral(pod, name)))
+}
+
+/// Whether the claim is one the pod's own ephemeral volumes are made of: they are called after both.
+fn is_ephemeral(pod: &Value, claim: &str) -> bool {
+    let volume = text(pod, "/metadata/name").and_then(|pod| claim.strip_prefix(pod)?.strip_prefix('-'));
+    let spec = pod.get("spec").unwrap_or(&Value::Null);
+    let mut ephemeral = items(spec, "volumes").filter(|volume| volume.get("ephemeral").is_some_and(Value::is_object));
+    volume.is_some_and(|name| ephemeral.any(|volume| text(volume, "/name") == Some(name)))
 }
 
 /// Whether the pod refers to any object of this kind.

@@ -10,6 +10,7 @@ fn pod(name: &str, node: &str) -> Value {
             { "name": "a", "secret": { "secretName": "volume-secret" } },
             { "name": "b", "configMap": { "name": "volume-map" } },
             { "name": "c", "persistentVolumeClaim": { "claimName": "claim" } },
+            { "name": "scratch", "ephemeral": {} },
             { "name": "d", "projected": { "sources": [{ "secret": { "name": "projected-secret" } }, { "configMap": { "name": "projected-map" } }] } },
         ],
         "initContainers": [{ "name": "i", "env": [{ "name": "X", "valueFrom": { "secretKeyRef": { "name": "init-secret", "key": "k" } } }] }],
@@ -42,6 +43,7 @@ fn a_node_reads_what_its_pods_refer_to() {
         assert!(allowed(&format!("watch configmaps default/{name}")), "{name}");
     }
     assert!(allowed("get persistentvolumeclaims default/claim"));
+    assert!(allowed("get persistentvolumeclaims default/web-scratch"));
 }
 
 #[test]
@@ -55,6 +57,8 @@ fn a_node_reads_no_other_secret_and_changes_none() {
         "delete configmaps default/env-map",
         "get secrets default/env-map",
         "list persistentvolumeclaims default/claim",
+        "get persistentvolumeclaims default/web-c",
+        "get persistentvolumeclaims default/db-scratch",
     ];
     for words in rows {
         assert!(!allowed(words), "{words}");

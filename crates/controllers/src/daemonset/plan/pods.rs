@@ -5,11 +5,12 @@ use sampan_api::k8s::api::core::v1::{
     Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec, Toleration,
 };
 use sampan_api::k8s::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use sampan_api::node_choice::NodeChoice;
 use sampan_api::pod;
+use sampan_api::taints::{self, tolerated};
 
 use super::Place;
 use crate::history::REVISION;
-use crate::node_fit;
 use crate::ownership::controller_reference;
 
 const NAME: &str = "metadata.name";
@@ -34,12 +35,26 @@ pub(crate) fn place(set: &DaemonSet, node: &Node) -> Place {
     let Some(mut spec) = set.spec.as_ref().and_then(|spec| spec.template.spec.clone()) else { return NOWHERE };
     let elsewhere =
         spec.node_name.as_ref().is_some_and(|name| !name.is_empty() && Some(name) != node.metadata.name.as_ref());
-    if elsewhere || !node_fit::matches_affinity(&spec, node) {
+    if elsewhere || !may_choose(&spec, node) {
         return NOWHERE;
     }
     tolerate(&mut spec);
-    let run = node_fit::tolerates_all(&spec, node, &["NoSchedule", "NoExecute"]);
-    Place { run, stay: run || node_fit::tolerates_all(&spec, node, &["NoExecute"]) }
+    let run = tolerates_all(&spec, node, &["NoSchedule", "NoExecute"]);
+    Place { run, stay: run || tolerates_all(&spec, node, &["NoExecute"]) }
+}
+
+fn may_choose(spec: &PodSpec, node: &Node) -> bool {
+    let no_labels = Default::default();
+    let labels = node.metadata.labels.as_ref().unwrap_or(&no_labels);
+    NodeChoice::new(spec).matches(node.metadata.name.as_deref().unwrap_or_default(), labels)
+}
+
+/// Whether the pod tolerates all taints of the node with one of these effects.
+fn tolerates_all(spec: &PodSpec, node: &Node, effects: &[&str]) -> bool {
+    let tolerations: Vec<_> = spec.tolerations.iter().flatten().filter_map(taints::Toleration::new).collect();
+    let taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
+    let mut counting = taints.filter(|taint| effects.contains(&taint.effect.as_str()));
+    counting.all(|taint| tolerated(&tolerations, taint))
 }
 
 /// A pod of the newest template for a node.

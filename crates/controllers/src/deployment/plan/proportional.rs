@@ -73,7 +73,8 @@ fn share(rollout: &Rollout, index: usize, allowed: i32, to_add: i32, added: i32)
 
 fn fraction(rollout: &Rollout, index: usize, allowed: i32) -> i32 {
     let draft = &rollout.drafts[index];
-    let before = annotated(&draft.set, MAXIMUM).or(rollout.old_status.replicas).unwrap_or(0);
+    let before = annotated(&draft.set, MAXIMUM).filter(|before| *before != 0);
+    let before = before.or(rollout.old_status.replicas).unwrap_or(0);
     if before == 0 {
         return 0;
     }

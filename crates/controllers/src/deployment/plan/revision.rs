@@ -16,12 +16,13 @@ pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
 const HISTORY: &str = "deployment.kubernetes.io/revision-history";
 const HASH: &str = "pod-template-hash";
 /// Annotations of a Deployment that mean nothing on its ReplicaSets.
-const OWN: [&str; 5] = [
+const OWN: [&str; 6] = [
     "kubectl.kubernetes.io/last-applied-configuration",
     REVISION,
     HISTORY,
     super::rollout::DESIRED,
     super::rollout::MAXIMUM,
+    "deprecated.deployment.rollback.to",
 ];
 /// Upstream's limit to the revision history's length.
 const HISTORY_LENGTH: usize = 2000;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sampan_api::k8s::api::apps::v1::{
-    DeploymentCondition, DeploymentSpec, DeploymentStatus, ReplicaSetCondition, ReplicaSetStatus,
+    Deployment, DeploymentCondition, DeploymentSpec, DeploymentStatus, ReplicaSetCondition, ReplicaSetStatus,
 };
 use sampan_api::k8s::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -57,6 +58,14 @@ pub(super) fn set_progress(rollout: &mut Rollout, progress: Progress, reason: &s
     };
     let now = Time(rollout.now);
     set(rollout.status(), new_condition("Progressing", status, reason, message, &now));
+}
+
+/// The status of a Deployment whose new ReplicaSet the apiserver refuses; `None`: it says so already, or nobody waits for progress.
+pub(crate) fn refused(deployment: &Deployment, message: String, now: Timestamp) -> Option<DeploymentStatus> {
+    deployment.spec.as_ref().filter(|spec| has_deadline(spec))?;
+    let mut status = deployment.status.clone().unwrap_or_default();
+    set(&mut status, new_condition("Progressing", "False", "ReplicaSetCreateError", message, &Time(now)));
+    (deployment.status.as_ref() != Some(&status)).then_some(status)
 }
 
 fn new_condition(type_: &str, status: &str, reason: &str, message: String, now: &Time) -> DeploymentCondition {
@@ -184,7 +193,12 @@ fn has_progressed(old: &DeploymentStatus, new: &DeploymentStatus) -> bool {
 
 fn timed_out(rollout: &Rollout, status: &DeploymentStatus) -> bool {
     let Some(known) = condition(status, "Progressing") else { return false };
-    reason(status) == TIMED_OUT || deadline_in(rollout, known).is_none()
+    match reason(status) {
+        // What succeeded long ago says nothing of a rollout that begins, back to a ReplicaSet that is there, say.
+        AVAILABLE => false,
+        TIMED_OUT => true,
+        _ => deadline_in(rollout, known).is_none(),
+    }
 }
 
 /// How long until the deadline; `None`: it is past.

@@ -136,8 +136,10 @@ impl World {
             )
         });
         // The hash is of no interest.
-        let hash = self.sets.keys().next().cloned().unwrap_or_default();
-        text.collect::<String>().replace(&hash, "web-HASH")
+        match self.sets.keys().next() {
+            Some(hash) => text.collect::<String>().replace(hash, "web-HASH"),
+            None => text.collect(),
+        }
     }
 }
 
@@ -252,4 +254,64 @@ fn old_revisions_beyond_the_limit_are_deleted_and_a_rollback_reuses_what_is_left
         .values()
         .filter_map(|set| set.metadata.annotations.as_ref()?.get("deployment.kubernetes.io/revision-history"));
     assert_eq!(histories.collect::<Vec<_>>(), ["3"]);
+}
+
+#[test]
+fn a_rollback_long_after_the_last_rollout_is_not_late_before_it_begins() {
+    let mut world = World::new(deployment(2, 1, 0));
+    for image in ["web:0", "web:1"] {
+        world.set_image(image);
+        world.settle();
+    }
+    world.clock += SignedDuration::from_secs(7200);
+    world.set_image("web:0");
+    world.step();
+    assert!(world.progress().starts_with("True NewReplicaSetAvailable"), "{}", world.progress());
+    world.run_pods(1);
+    world.step();
+    assert!(world.progress().starts_with("True ReplicaSetUpdated"), "{}", world.progress());
+    world.settle_without_pods();
+    world.clock += SignedDuration::from_secs(601);
+    world.step();
+    assert!(world.progress().starts_with("False ProgressDeadlineExceeded"), "{}", world.progress());
+}
+
+#[test]
+fn a_refused_replica_set_is_told_once() {
+    let mut world = World::new(deployment(2, 1, 0));
+    let refuse = |world: &World| {
+        refused(&world.deployment, "Failed to create new replica set \"web-1\": why".to_owned(), world.clock)
+    };
+    world.deployment.status = refuse(&world);
+    assert_eq!(world.progress(), "False ReplicaSetCreateError: Failed to create new replica set \"web-1\": why");
+    assert_eq!(refuse(&world), None);
+    world.settle();
+    assert!(world.progress().starts_with("True NewReplicaSetAvailable"), "{}", world.progress());
+    let mut patient = deployment(2, 1, 0);
+    patient.spec.as_mut().expect("it has one").progress_deadline_seconds = None;
+    assert_eq!(refused(&patient, String::new(), now()), None);
+}
+
+#[test]
+fn a_deployment_that_was_at_zero_shares_out_by_its_status() {
+    let mut world = World::new(deployment(10, 2, 0));
+    world.settle();
+    world.set_image("web:1");
+    world.step();
+    world.step();
+    world.run_pods(2);
+    world.settle_status();
+    for set in world.sets.values_mut() {
+        set.metadata.annotations.get_or_insert_default().insert(rollout::MAXIMUM.to_owned(), "0".to_owned());
+    }
+    world.set_replicas(22);
+    world.step();
+    assert_eq!(world.picture(), "web:0: 20/10, web:1: 4/2");
+}
+
+impl World {
+    /// The status alone, without what else the step would do.
+    fn settle_status(&mut self) {
+        self.deployment.status = self.plan().status.or_else(|| self.deployment.status.take());
+    }
 }

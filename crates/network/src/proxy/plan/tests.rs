@@ -113,3 +113,31 @@ fn the_same_endpoint_in_two_slices_counts_once_and_protocols_do_not_mix() {
     );
     check(cluster_ip(json!({"name": "http", "port": 80, "protocol": "UDP"})), &[slice(endpoint)], expect![""]);
 }
+
+#[test]
+fn a_load_balancer_is_served_on_its_own_port_where_its_address_is_the_nodes() {
+    let balanced = |ip: &str| {
+        let mut service = service(json!({"type": "LoadBalancer", "clusterIP": "127.134.0.9",
+            "ports": [{"name": "http", "port": 80, "nodePort": 30080}]}));
+        service["status"] = json!({"loadBalancer": {"ingress": [{"ip": "10.0.0.9"}, {"ip": ip}]}});
+        service
+    };
+    let slices = [slice(json!([{"addresses": ["127.70.0.20"]}]))];
+    check(
+        balanced("127.70.0.1"),
+        &slices,
+        expect![[r#"
+            Tcp 127.70.0.1:80 -> 127.70.0.20:8080
+            Tcp 127.70.0.1:30080 -> 127.70.0.20:8080
+            Tcp 127.134.0.9:80 -> 127.70.0.20:8080
+        "#]],
+    );
+    check(
+        balanced("127.71.0.1"),
+        &slices,
+        expect![[r#"
+            Tcp 127.70.0.1:30080 -> 127.70.0.20:8080
+            Tcp 127.134.0.9:80 -> 127.70.0.20:8080
+        "#]],
+    );
+}

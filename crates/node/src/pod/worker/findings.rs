@@ -125,8 +125,9 @@ impl Worker {
             return;
         }
         let target = self.target(name, attempt, offers);
+        let asks_at_once = target.as_ref().is_some_and(Target::asks_readiness_at_once);
         let task = target.map(|target| probe::spawn(target, self.handle.mailbox.clone()));
-        self.probes.insert(name.to_owned(), Probing { attempt, _task: task });
+        self.probes.insert(name.to_owned(), Probing { attempt, asks_at_once, _task: task });
     }
 
     /// `None` when there is nothing to probe.

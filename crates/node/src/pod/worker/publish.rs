@@ -10,6 +10,7 @@ use crate::pod::state::{ContainerState, RunPhase};
 use crate::pod::workers::{Runs, View};
 use crate::pod::{facts, status};
 use crate::static_pods;
+use crate::status_writer::Outlook;
 
 impl Worker {
     /// Says how the pod is, if that is news.
@@ -32,15 +33,19 @@ impl Worker {
     }
 
     fn submit(&self, status: Arc<PodStatus>, unchanged: bool) {
+        let outlook = match self.probes.values().any(|probing| probing.asks_at_once) {
+            true => Outlook::Readiness,
+            false => Outlook::Unknown,
+        };
         if !static_pods::is_static(&self.pod) {
-            return self.context.status.submit(&self.pod, status);
+            return self.context.status.submit(&self.pod, status, outlook);
         }
         let mirror = self.handle.mirror.lock().clone();
         // A mirror made again has none of what was written to the one before.
         if let Some(mirror) = mirror.filter(|mirror| {
             !unchanged || mirror.status.as_ref().and_then(|status| status.phase.as_ref()) != status.phase.as_ref()
         }) {
-            self.context.status.submit(&mirror, status);
+            self.context.status.submit(&mirror, status, outlook);
         }
     }
 

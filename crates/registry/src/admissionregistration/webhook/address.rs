@@ -7,7 +7,7 @@ use serde_json::Value;
 
 const FORM: &str = "; desired format: https://host[/path]";
 
-pub(super) fn validate(errors: &mut ErrorList, webhook: &Value, path: &Path) {
+pub(crate) fn validate(errors: &mut ErrorList, webhook: &Value, path: &Path) {
     let given = |name: &str| webhook.pointer(&format!("/clientConfig/{name}")).filter(|given| !given.is_null());
     match (given("url"), given("service")) {
         (Some(url), None) => validate_url(errors, url.as_str().unwrap_or_default(), &path.child("url")),

@@ -187,7 +187,7 @@ async fn claim_address(
         Err(Status::invalid("", "Service", claimant.name, vec![error]))
     };
     let Ok(address) = wanted.parse() else { return Ok(()) };
-    if !registry.ranges.contains_address(address) {
+    if !registry.offers_address(address) {
         return refuse("the provided network does not match the current range");
     }
     match registry.claim(reservation, Pool::Addresses, &address.to_string(), claimant).await? {

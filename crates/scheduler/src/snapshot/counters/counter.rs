@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sampan_api::k8s::api::core::v1::Taint;
+use sampan_api::node_choice::NodeChoice;
+use sampan_api::taints::{Toleration, repels, tolerated};
 
-use crate::pod::{NodeChoice, PodRequest, PodSelector};
+use crate::pod::{PodRequest, PodSelector};
 use crate::selector::Labels;
 use crate::snapshot::topology::{NOWHERE, Topology};
-use crate::taints::{Toleration, repels, tolerated};
 
 /// What is counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
