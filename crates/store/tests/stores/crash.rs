@@ -140,7 +140,7 @@ async fn nothing_acknowledged_is_lost(place: Place, target: &str, kills: u64) {
 /// Each kill takes a disk's time; `CRASH_KILLS=200` asks for more of them.
 #[tokio::test]
 async fn killed_writers_on_sqlite_lose_nothing_acknowledged() {
-    let kills = std::env::var("CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(40);
+    let kills = std::env::var("CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(10);
     let place = Place::new(Kind::Sqlite);
     let target = place.file().to_str().unwrap().to_owned();
     nothing_acknowledged_is_lost(place, &target, kills).await;
