@@ -139,6 +139,7 @@ async fn nothing_acknowledged_is_lost(place: Place, target: &str, kills: u64) {
 
 /// Each kill takes a disk's time; `CRASH_KILLS=200` asks for more of them.
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "how many kills is the caller's business")]
 async fn killed_writers_on_sqlite_lose_nothing_acknowledged() {
     let kills = std::env::var("CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(10);
     let place = Place::new(Kind::Sqlite);
