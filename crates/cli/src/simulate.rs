@@ -17,11 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use clap::Parser as _;
 use sampan_api::request::User;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::arguments::{AuditLog, Data, Server as ServerOptions, Simulate};
+use crate::arguments::{Server as ServerOptions, Simulate};
 use crate::outside::Outside;
 use crate::parts::Parts;
 use crate::server::Server;
@@ -49,7 +50,7 @@ pub(crate) async fn run(options: Simulate) -> Result<()> {
 async fn measure(options: Simulate) -> Result<Report> {
     let directory = Directory::new(&options)?;
     let mut parts = Parts::new();
-    let server = Server::start(&server_options(&options, directory.path()), &mut parts, Outside::real()).await?;
+    let server = Server::start(&server_options(&options, directory.path())?, &mut parts, Outside::real()).await?;
     note(&format!("the control plane is up: KUBECONFIG={}", server.layout.kubeconfig().display()));
     let began = Instant::now();
     let _nodes = start_nodes(&server, &options).await?;
@@ -107,23 +108,21 @@ impl Directory {
     }
 }
 
-fn server_options(options: &Simulate, directory: &Path) -> ServerOptions {
-    ServerOptions {
-        data: Data { data_dir: directory.to_owned() },
-        api_port: 0,
-        registry_port: None,
-        store: options.store.clone(),
-        encryption_provider_config: None,
-        enable_admission_plugins: Vec::new(),
-        audit: AuditLog {
-            audit_policy_file: None,
-            audit_log_path: (!options.audit_log).then(String::new),
-            audit_log_maxsize: 100,
-            audit_log_maxbackup: 1,
-            audit_log_maxage: 0,
-            audit_log_mode: sampan_apiserver::Mode::Blocking,
-        },
+/// The flags a server is started with.
+#[derive(clap::Parser)]
+struct Flags {
+    #[command(flatten)]
+    server: ServerOptions,
+}
+
+fn server_options(options: &Simulate, directory: &Path) -> Result<ServerOptions> {
+    let mut flags: Vec<std::ffi::OsString> = vec!["server".into(), "--data-dir".into(), directory.into()];
+    flags.extend(["--api-port=0".into(), format!("--store={}", options.store).into()]);
+    if !options.audit_log {
+        flags.push("--audit-log-path=".into());
     }
+    let Flags { server } = Flags::try_parse_from(flags).context("failed to make the server's flags")?;
+    Ok(server)
 }
 
 /// Registers all nodes and lets them live until the set is dropped.

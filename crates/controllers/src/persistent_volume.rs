@@ -15,6 +15,7 @@ use sampan_client::{Api, Change, Informer, PostParams, ResourceExt, error, recor
 
 use crate::controller::{Context, Controller, Failure, Key, Next, Rule, Watch};
 use crate::table::Entry;
+pub(crate) use plan::reference;
 use plan::{Plan, Step, View};
 
 pub(crate) const ENTRY: Entry = Entry {

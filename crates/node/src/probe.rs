@@ -155,7 +155,9 @@ impl Target {
         let Some(container) = facts::container(&self.pod, &self.container) else { return false };
         let probe = container.readiness_probe.as_ref();
         let asked = probe.is_some() || self.offers.ready;
-        asked && container.startup_probe.is_none() && probe.is_none_or(|probe| probe.initial_delay_seconds.unwrap_or(0) <= 0)
+        asked
+            && container.startup_probe.is_none()
+            && probe.is_none_or(|probe| probe.initial_delay_seconds.unwrap_or(0) <= 0)
     }
 
     fn finding(&self, what: What) -> Finding {

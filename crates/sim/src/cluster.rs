@@ -51,7 +51,7 @@ impl Cluster {
         let (began, clock): (_, Arc<dyn Clock>) = (Instant::now(), Arc::new(VirtualClock::start()));
         let directory = tempfile::tempdir().expect("the machine has room for temporary files");
         let control_plane = ControlPlane::prepare(seed, &clock, directory.path());
-        let observed = observer::start(&control_plane.store, began);
+        let observed = observer::start(&control_plane.store, began, directory.path());
         let control_plane = control_plane.open(seed, &clock).await;
         let faults = Faults::new(Dice::new(seed, "faults"));
         let line = {

@@ -1,5 +1,6 @@
 //! What happened, as text that two runs can be compared by.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sampan_store::{Change, Op};
@@ -9,9 +10,17 @@ use sha2::{Digest, Sha256};
 #[derive(Default)]
 pub struct Trace {
     lines: Vec<String>,
+    /// Where the cluster lies: another place in each run, and written into objects by nodes.
+    directory: String,
 }
 
 impl Trace {
+    /// An empty trace of a cluster that lies below a directory, whose name does not count.
+    #[must_use]
+    pub fn below(directory: &Path) -> Self {
+        Self { lines: Vec::new(), directory: directory.display().to_string() }
+    }
+
     /// Adds a write: when, revision, what, which, and what was written, as a hash.
     pub fn wrote(&mut self, at: Duration, change: &Change) {
         let op = match change.op {
@@ -19,11 +28,16 @@ impl Trace {
             Op::Update => "update",
             Op::Delete => "delete",
         };
-        let hash = &hex(&change.data)[..8];
+        let hash = &hex(self.without_place(&change.data).as_bytes())[..8];
         let key = &change.key;
         let (resource, namespace, name) = (&key.resource, &key.namespace, &key.name);
         let line = format!("{} {} {op} {resource} {namespace}/{name} {hash}", millis(at), change.revision.0);
         self.lines.push(line);
+    }
+
+    fn without_place(&self, data: &[u8]) -> String {
+        let text = String::from_utf8_lossy(data);
+        if self.directory.is_empty() { text.into_owned() } else { text.replace(&self.directory, "") }
     }
 
     /// Adds what the user or the weather did.

@@ -51,14 +51,16 @@ fn a_webhook_converts_between_the_versions_of_a_custom_kind() {
     let cluster = Cluster::start();
     cluster.apply(&doors(&webhook)).ok();
     cluster.kubectl("wait crd/doors.example.com --for=condition=Established --timeout=20s").ok();
-    let door = "{apiVersion: example.com/v1, kind: Door, metadata: {name: front}, spec: {place: \"x:1\"}}";
-    assert!(cluster.apply(door).ok().contains("door.example.com/front created"));
+    let door = |version: &str, spec: Value| {
+        json!({"apiVersion": format!("example.com/{version}"), "kind": "Door", "metadata": {"name": "front"}, "spec": spec}).to_string()
+    };
+    assert!(cluster.apply(&door("v1", json!({"place": "x:1"}))).ok().contains("door.example.com/front created"));
     assert_eq!(cluster.field("doors.v1.example.com front", "{.spec.place}"), "x:1");
     assert_eq!(cluster.field("doors.v2.example.com front", "{.spec.host} {.spec.port}"), "x 1");
     let table = cluster.kubectl("get doors.v2.example.com").ok();
     assert!(table.contains("WHERE") && table.lines().any(|line| line.split_whitespace().eq(["front", "x"])), "{table}");
-    let applied = "{apiVersion: example.com/v2, kind: Door, metadata: {name: front}, spec: {host: y, port: \"2\"}}";
-    cluster.kubectl_with_input("apply --server-side --force-conflicts -f -", applied).ok();
+    let applied = door("v2", json!({"host": "y", "port": "2"}));
+    cluster.kubectl_with_input("apply --server-side --force-conflicts -f -", &applied).ok();
     assert_eq!(cluster.field("doors.v1.example.com front", "{.spec.place}"), "y:2");
     cluster
         .kubectl_with(&["patch", "doors.v1.example.com", "front", "--type=merge", "-p", r#"{"spec":{"place":"z:3"}}"#])

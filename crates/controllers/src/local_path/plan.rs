@@ -3,8 +3,8 @@
 //! As provisioners over upstream's `sig-storage-lib-external-provisioner` behave: their annotations, names, reasons and messages.
 
 use sampan_api::k8s::api::core::v1::{
-    LocalVolumeSource, Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectReference,
-    PersistentVolume, PersistentVolumeClaim, PersistentVolumeSpec, VolumeNodeAffinity,
+    LocalVolumeSource, Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PersistentVolume,
+    PersistentVolumeClaim, PersistentVolumeSpec, VolumeNodeAffinity,
 };
 use sampan_api::k8s::api::storage::v1::StorageClass;
 use sampan_api::k8s::apimachinery::pkg::api::resource::Quantity as WireQuantity;
@@ -14,6 +14,8 @@ use sampan_api::volume::{
     self, PROVISIONED_BY, SELECTED_NODE, annotation, capacity, claim_mode, claim_phase, requested, volume_name,
     volume_phase,
 };
+
+use crate::persistent_volume::reference;
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
 
@@ -138,18 +140,6 @@ fn make(claim: &PersistentVolumeClaim, class: &StorageClass, node: &Node, direct
             ..PersistentVolumeSpec::default()
         }),
         status: None,
-    }
-}
-
-fn reference(claim: &PersistentVolumeClaim) -> ObjectReference {
-    ObjectReference {
-        api_version: Some("v1".to_owned()),
-        kind: Some("PersistentVolumeClaim".to_owned()),
-        namespace: claim.metadata.namespace.clone(),
-        name: claim.metadata.name.clone(),
-        uid: claim.metadata.uid.clone(),
-        resource_version: claim.metadata.resource_version.clone(),
-        field_path: None,
     }
 }
 

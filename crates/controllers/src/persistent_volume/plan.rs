@@ -16,6 +16,7 @@ use sampan_api::k8s::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use sampan_api::k8s::api::storage::v1::StorageClass;
 use sampan_client::EventType;
 
+pub(crate) use bind::reference;
 pub(crate) use claim::claim;
 pub(crate) use volume::volume;
 

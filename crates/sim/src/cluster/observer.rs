@@ -1,5 +1,6 @@
 //! Follows the store's log: keeps the world and the trace, and asks the invariants over steps at every write.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -35,8 +36,9 @@ impl Observed {
 }
 
 /// Sees everything from the first write on.
-pub(super) fn start(store: &MemoryStore, began: Instant) -> Arc<Mutex<Observed>> {
-    let observed = Arc::new(Mutex::new(Observed::default()));
+pub(super) fn start(store: &MemoryStore, began: Instant, directory: &Path) -> Arc<Mutex<Observed>> {
+    let observed = Observed { trace: Trace::below(directory), ..Observed::default() };
+    let observed = Arc::new(Mutex::new(observed));
     let (mut batches, seen) = (store.changes(Revision(0)), observed.clone());
     tokio::spawn(async move {
         while let Some(Ok(batch)) = batches.next().await {

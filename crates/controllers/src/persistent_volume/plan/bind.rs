@@ -13,10 +13,9 @@ pub(super) fn bind(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> 
     step.unwrap_or_else(|| claim_status(claim, "Bound", Some(volume))).into()
 }
 
-/// The volume with its pointer to the claim; `None`: it has it.
-fn given(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> Option<PersistentVolume> {
-    let mut changed = volume.clone();
-    let reference = ObjectReference {
+/// What a volume points to its claim with.
+pub(crate) fn reference(claim: &PersistentVolumeClaim) -> ObjectReference {
+    ObjectReference {
         api_version: Some("v1".to_owned()),
         kind: Some("PersistentVolumeClaim".to_owned()),
         namespace: claim.metadata.namespace.clone(),
@@ -24,7 +23,13 @@ fn given(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> Option<Per
         uid: claim.metadata.uid.clone(),
         resource_version: claim.metadata.resource_version.clone(),
         field_path: None,
-    };
+    }
+}
+
+/// The volume with its pointer to the claim; `None`: it has it.
+fn given(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> Option<PersistentVolume> {
+    let mut changed = volume.clone();
+    let reference = reference(claim);
     if !is_given_to(volume, claim) {
         mark(&mut changed.metadata, BOUND_BY_CONTROLLER);
     }
