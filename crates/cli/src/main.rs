@@ -63,8 +63,8 @@ fn lead(command: Command, log: &str) -> ExitCode {
 
 async fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Up(options) => up::run(options).await,
-        Command::Server(options) => server::run(options).await,
+        Command::Up(options) => up::run(*options).await,
+        Command::Server(options) => server::run(*options).await,
         Command::Agent(options) => agent::run(options).await,
         Command::Run(options) => run::run(options).await,
         Command::Push(options) => push::run(options).await,

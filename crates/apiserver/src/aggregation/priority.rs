@@ -6,7 +6,7 @@ const CUSTOM_GROUP: i64 = 1000;
 const CUSTOM_VERSION: i64 = 100;
 
 /// Group and its priority. The aggregator's own group has no APIService; it comes second in upstream's discovery.
-const GROUPS: [(&str, i64); 21] = [
+const GROUPS: [(&str, i64); 22] = [
     ("", 18_000),
     ("apiregistration.k8s.io", 17_900),
     ("apps", 17_800),
@@ -28,6 +28,8 @@ const GROUPS: [(&str, i64); 21] = [
     ("discovery.k8s.io", 16_200),
     ("resource.k8s.io", 16_200),
     ("flowcontrol.apiserver.k8s.io", 16_100),
+    // As metrics-server registers it, which serves it elsewhere.
+    ("metrics.k8s.io", 100),
 ];
 
 /// The priority of a group this server serves.
@@ -41,6 +43,7 @@ pub(crate) fn of_version(group: &str, version: &str) -> i64 {
         ("", _) => 1,
         ("autoscaling", "v2") => 30,
         ("flowcontrol.apiserver.k8s.io", "v1") => 21,
+        ("metrics.k8s.io", _) => 100,
         _ if GROUPS.iter().any(|(known, _)| *known == group) => 15,
         _ => CUSTOM_VERSION,
     }

@@ -192,11 +192,15 @@ fn question(service: &str) -> Vec<u8> {
 }
 
 fn put_varint(out: &mut Vec<u8>, mut value: usize) {
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = value.to_le_bytes();
         value >>= 7;
+        if value == 0 {
+            out.push(low);
+            break;
+        }
+        out.push(low | 0x80);
     }
-    out.push((value & 0x7f) as u8);
 }
 
 /// Field 1 of a `HealthCheckResponse` in a frame that is not compressed; absent is 0.

@@ -11,7 +11,8 @@ use crate::pod::facts;
 use crate::usage::status;
 
 /// One metric of containers: its name, its kind, what it says, and its value where there is one.
-type Metric = (&'static str, &'static str, &'static str, fn(&Container, Option<&Spec>) -> Option<f64>);
+type Metric = (&'static str, &'static str, &'static str, Value);
+type Value = fn(&Container, Option<&Spec>) -> Option<f64>;
 
 /// Sorted by name. A limit that is not set is 0, as cAdvisor has it for memory; a CPU quota that is not set is left out.
 const METRICS: [Metric; 8] = [
@@ -70,13 +71,7 @@ pub(in crate::server) async fn metrics(State(server): State<Server>) -> Page {
     page
 }
 
-fn line(
-    page: &mut Page,
-    server: &Server,
-    pod: &Pod,
-    container: &Container,
-    (name, value): (&str, fn(&Container, Option<&Spec>) -> Option<f64>),
-) {
+fn line(page: &mut Page, server: &Server, pod: &Pod, container: &Container, (name, value): (&str, Value)) {
     let spec = facts::container(&pod.view.pod, &container.name);
     let Some(value) = value(container, spec) else { return };
     let image = status(&pod.view, &container.name).map_or("", |status| &status.image);
