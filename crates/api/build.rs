@@ -16,11 +16,14 @@ use serde_json::Value;
 /// The crate that carries the descriptions, and the directory in it that belongs to the version the workspace enables.
 const PACKAGE: &str = "k8s-openapi";
 const VERSION: &str = "src/v1_36";
+/// Descriptions of what that crate does not have.
+const OWN: &str = "src/openapi/own.txt";
 
 fn main() {
     let sources = package().join(VERSION);
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={}", sources.display());
+    println!("cargo::rerun-if-changed={OWN}");
     let mut files = Vec::new();
     rust_files(&sources, &mut files).unwrap_or_else(|error| panic!("failed to list {}: {error}", sources.display()));
     files.sort();
@@ -30,6 +33,8 @@ fn main() {
             fs::read_to_string(&file).unwrap_or_else(|error| panic!("failed to read {}: {error}", file.display()));
         describe(&text, &mut table);
     }
+    let own = fs::read_to_string(OWN).unwrap_or_else(|error| panic!("failed to read {OWN}: {error}"));
+    table.extend(own.lines().filter(|line| !line.starts_with('#')).flat_map(|line| [line, "\n"]));
     let path = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("descriptions.deflate");
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
     let compressed = encoder.write_all(table.as_bytes()).and_then(|()| encoder.finish());

@@ -62,9 +62,14 @@ impl Parts {
         let url = self.client.call(request, &subject).await?.url;
         let connection = dial::dial(&url, dial::REMOTE).await?;
         let (streams, passing) = remote::never_waiting(streams);
+        let mut passing = std::pin::pin!(passing);
         tokio::select! { biased;
-            ended = remote::carry(connection, streams, &subject) => ended.map(drop),
-            () = passing => Ok(()),
+            ended = remote::carry(connection, streams, &subject) => {
+                // What was printed last may still be on its way to the client.
+                passing.await;
+                ended.map(drop)
+            }
+            () = &mut passing => Ok(()),
         }
     }
 

@@ -6,7 +6,7 @@
 //! streams.
 //!
 //! # What it does not do
-//! It knows no concrete runtime and no concrete network, and runs no ephemeral containers yet.
+//! It knows no concrete runtime and no concrete network.
 //!
 //! # Invariants
 //! - The agent acts on its own copy: pods and what they refer to lie below `data_dir`, so a node cut off from its server runs

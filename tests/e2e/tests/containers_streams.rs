@@ -110,7 +110,7 @@ fn kubectl_debug_looks_into_a_container_from_beside_it() {
     ship.pod("web", "serves, \"8080\"", "");
     ship.cluster.wait("pod/web", "{.status.phase}", "Running");
     let image = ship.put_busybox();
-    let debug = format!("debug web --image={image} --target=main --container=look --profile=general");
+    let debug = format!("debug web --image={image} --target=main --container=look --profile=baseline");
     let seen =
         ship.cluster.kubectl_with_input(&format!("{debug} -i -- sh"), "ps; echo GET | nc 127.0.0.1 8080; exit 0\n");
     let seen = seen.ok();

@@ -115,7 +115,7 @@ const ROWS: &[Row] = &[
     ("taint nodes node-1 a-", true, &["node/node-1 untainted"]),
     ("describe node node-1", true, &["Roles:", "Capacity:", "Allocatable:", "Kubelet Version:"]),
     ("certificate approve none", false, &["certificatesigningrequests.certificates.k8s.io \"none\" not found"]),
-    ("top pods", false, &["Metrics API not available"]),
+    ("top pods -l app=none", true, &["No resources found"]),
     // Removing them.
     ("delete cm cm1 --cascade=foreground --wait=false", true, &["configmap \"cm1\" deleted"]),
     ("delete deploy web other", true, &["deployment.apps \"web\" deleted", "deployment.apps \"other\" deleted"]),

@@ -118,7 +118,11 @@ pub(super) fn never_waiting(streams: Streams) -> (Streams, impl Future<Output = 
                 }
             }
         };
-        tokio::join!(taking, giving);
+        tokio::select! {
+            () = giving => {}
+            // Then there is something left to give.
+            () = async { taking.await; std::future::pending().await } => {}
+        }
     };
     (Streams { stdin, output: sender, terminal }, passing)
 }

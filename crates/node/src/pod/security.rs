@@ -93,7 +93,7 @@ mod tests {
             json!({}),
             json!({}),
             &expect![
-                "Security { user: None, group: None, groups: [], not_root: false, privileged: false, read_only_root: false, no_new_privileges: false, add_capabilities: [], drop_capabilities: [], seccomp: RuntimeDefault }"
+                "Security { user: None, group: None, groups: [], not_root: false, privileged: false, read_only_root: false, no_new_privileges: false, add_capabilities: [], drop_capabilities: [], seccomp: RuntimeDefault, sees: None }"
             ],
         );
     }
@@ -107,7 +107,7 @@ mod tests {
             pod,
             container,
             &expect![[
-                r#"Security { user: Some(10), group: Some(2), groups: [3, 4], not_root: false, privileged: false, read_only_root: true, no_new_privileges: true, add_capabilities: ["NET_BIND_SERVICE"], drop_capabilities: ["ALL"], seccomp: Localhost("/profiles/mine.json") }"#
+                r#"Security { user: Some(10), group: Some(2), groups: [3, 4], not_root: false, privileged: false, read_only_root: true, no_new_privileges: true, add_capabilities: ["NET_BIND_SERVICE"], drop_capabilities: ["ALL"], seccomp: Localhost("/profiles/mine.json"), sees: None }"#
             ]],
         );
     }

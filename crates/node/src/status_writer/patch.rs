@@ -4,11 +4,12 @@ use sampan_api::k8s::api::core::v1::PodStatus;
 use serde_json::{Map, Value, json};
 
 /// What the agent writes; everything else in a status belongs to others.
-const OWNED: [&str; 13] = [
+const OWNED: [&str; 14] = [
     "phase",
     "conditions",
     "initContainerStatuses",
     "containerStatuses",
+    "ephemeralContainerStatuses",
     "hostIP",
     "hostIPs",
     "podIP",

@@ -173,7 +173,7 @@ async fn ephemeral_containers_are_added_and_nothing_else() {
 "#]]
     .assert_eq(&refused(vec![changed]).await);
     let wrong = container("two", json!({"targetContainerName": "nobody", "ports": [{"containerPort": 80}]}));
-    expect![[r#""#]].assert_eq(&refused(vec![one, wrong]).await);
+    expect![[r#"422 Invalid: Pod "p" is invalid: [spec.ephemeralContainers[1].targetContainerName: Not found: "nobody", spec.ephemeralContainers[1].ports: Forbidden: cannot be set for an Ephemeral Container]"#]].assert_eq(&refused(vec![one, wrong]).await);
     let whole = json!({"spec": {"ephemeralContainers": [container("three", json!({}))]}});
     assert!(refusal(cluster.merge(&place, whole).await).contains("pod updates may not change fields other than"));
 }

@@ -85,7 +85,8 @@ fn serve(stream: TcpStream, service: Arc<Service>, connections: &GracefulShutdow
     let _ = stream.set_nodelay(true);
     let container = service.container.clone();
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    // Who has said all it has to say may still listen: `printf … | nc` does.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).half_close(true);
     builder.http2().timer(TokioTimer::new());
     let answer = service_fn(move |request| {
         let service = service.clone();
