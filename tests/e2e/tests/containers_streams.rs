@@ -110,11 +110,17 @@ fn kubectl_debug_looks_into_a_container_from_beside_it() {
     ship.pod("web", "serves, \"8080\"", "");
     ship.cluster.wait("pod/web", "{.status.phase}", "Running");
     let image = ship.put_busybox();
-    let debug = format!("debug web --image={image} --target=main --container=look --profile=baseline");
-    let seen =
-        ship.cluster.kubectl_with_input(&format!("{debug} -i -- sh"), "ps; echo GET | nc 127.0.0.1 8080; exit 0\n");
-    let seen = seen.ok();
-    assert!(seen.contains("/guest serves 8080") && seen.contains("hello from a container"), "{seen}");
+    let mut command = ship.cluster.kubectl_command();
+    command.args(["debug", "web", "--target=main", "--container=look", "--profile=baseline", "-i"]);
+    command.args([&format!("--image={image}"), "--", "sh"]);
+    // containerd lets go of a client whose input has ended, so this one's goes on.
+    let mut look = Process::start_with_input(&mut command, &ship.cluster.data().join("look"));
+    look.say("ps\n");
+    look.wait_for("/guest serves 8080", 60);
+    look.say("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc 127.0.0.1 8080\n");
+    look.wait_for("hello from a container", 30);
+    look.say("exit 0\n");
+    ship.cluster.until("kubectl to end", || look.has_ended().then_some(()));
     let state = "{.status.ephemeralContainerStatuses[0].state.terminated.exitCode}";
     ship.cluster.wait("pod/web", state, "0");
     assert_eq!(ship.cluster.field("pod web", "{.status.containerStatuses[0].restartCount}"), "0");

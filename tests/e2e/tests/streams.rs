@@ -169,8 +169,8 @@ fn a_stream_ends_with_an_error_when_its_node_dies() {
 fn kubectl_debug_adds_a_component_to_a_running_pod() {
     let cluster = with_box();
     cluster.push("toolbox", &sample("toolbox/toolbox.wasm"));
-    let debug = "debug box --image=sampan.local/toolbox:1 --container=look -i --profile=baseline -- cat";
-    let answer = cluster.kubectl_with_input(debug, "from outside\n").ok();
+    let debug = "debug box --image=sampan.local/toolbox:1 --container=look -i --profile=baseline -- sh";
+    let answer = cluster.kubectl_with_input(debug, "echo from outside; exit\n").ok();
     assert!(answer.contains("from outside\n"), "{answer}");
     cluster.wait("pod/box", "{.status.ephemeralContainerStatuses[0].state.terminated.exitCode}", "0");
     assert_eq!(cluster.field("pod box", "{.status.phase}"), "Running");
