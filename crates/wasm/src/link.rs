@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::protocol::{self, Answer, Call, Failure, Hello, Message, Request};
 
-/// A process that is there says hello at once.
-const HELLO: Duration = Duration::from_secs(10);
+/// A process that is there says hello at once, unless its machine has much else to do.
+const HELLO: Duration = Duration::from_secs(30);
 
 /// Requests on their way; more wait.
 const BACKLOG: usize = 256;

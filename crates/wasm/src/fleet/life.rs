@@ -139,12 +139,13 @@ impl Fleet {
     async fn disconnected(&self, key: &str, link: &Arc<Link>, ended: Ended) {
         link.close();
         let known = self.link(key).is_some_and(|current| Arc::ptr_eq(&current, link));
-        if known
-            && let Ok(stream) = process::connect(&self.path(key))
-            && let Ok(connected) = Link::connect(stream).await
-        {
-            self.adopt(key, connected, ended);
-            return self.tell(Event::Lagged);
+        if known && let Ok(stream) = process::connect(&self.path(key)) {
+            if let Ok(connected) = Link::connect(stream).await {
+                self.adopt(key, connected, ended);
+                return self.tell(Event::Lagged);
+            }
+            // It is there and says nothing. Another will take its place, which needs its addresses.
+            kill(link.pid);
         }
         let status = match ended {
             Some(ended) => tokio::time::timeout(REAPING, ended).await.ok().and_then(Result::ok),

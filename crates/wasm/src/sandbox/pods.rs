@@ -220,13 +220,14 @@ impl Pods {
         }
         self.containers.lock().remove(&config.id);
         container.remove_files();
-        self.listeners.tell(&Message::Removed { sandbox: config.sandbox.clone(), container: config.id.clone() });
+        let removed = Message::Removed { sandbox: config.sandbox.clone(), container: config.id.clone() };
+        self.listeners.tell(&config.id, || removed);
     }
 
     /// Tells the state and keeps it on disk, for an agent that finds this process gone.
     fn changed(&self, container: &Container) {
         self.save(&container.create.config.sandbox);
-        self.listeners.tell(&Message::Changed(container.status()));
+        self.listeners.tell(&container.create.config.id, || Message::Changed(container.status()));
     }
 
     fn save(&self, sandbox: &str) {

@@ -8,6 +8,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::listeners::News;
 use super::pods::Pods;
 use crate::protocol::{self, Answer, Call, Failure, Hello, Message, Request};
 
@@ -31,22 +32,23 @@ pub(crate) async fn serve(listener: UnixListener, pods: Arc<Pods>, shutdown: Can
     }
 }
 
+/// Replies that may wait for an agent.
+const BACKLOG: usize = 256;
+
 /// One agent's connection.
 async fn talk(stream: UnixStream, pods: Arc<Pods>, shutdown: CancellationToken) {
     let (mut from, to) = stream.into_split();
-    let (listener, receiver) = pods.listeners.add();
+    let news = pods.listeners.add();
     // Added to the listeners first: a change between the two is told twice, never not at all.
     let (configs, containers) = pods.everything();
     let hello = Hello { version: protocol::VERSION, pid: std::process::id(), pods: configs, containers };
-    let (cut, written) = (listener.cut.clone(), write(to, protocol::encode(&hello), receiver));
-    tokio::spawn(async move { cut.run_until_cancelled(written).await });
+    let (replies, receiver) = mpsc::channel(BACKLOG);
+    tokio::spawn(write(to, protocol::encode(&hello), receiver, news));
     loop {
-        let request = listener.cut.run_until_cancelled(protocol::read::<Request>(&mut from));
-        let Some(request) = request.await else { return tracing::warn!("the agent reads too slowly and is cut off") };
-        match request {
+        match protocol::read::<Request>(&mut from).await {
             Ok(Some(Request { call: Call::Shutdown, .. })) => return shutdown.cancel(),
             Ok(Some(Request { id, call })) => {
-                tokio::spawn(answer(id, call, pods.clone(), listener.frames.clone()));
+                tokio::spawn(answer(id, call, pods.clone(), replies.clone()));
             }
             Ok(None) => return,
             Err(error) => return tracing::warn!(%error, "the agent's connection broke"),
@@ -54,21 +56,27 @@ async fn talk(stream: UnixStream, pods: Arc<Pods>, shutdown: CancellationToken) 
     }
 }
 
-async fn write(mut to: OwnedWriteHalf, hello: Vec<u8>, mut frames: mpsc::Receiver<Vec<u8>>) {
-    if to.write_all(&hello).await.is_err() {
-        return;
-    }
-    while let Some(frame) = frames.recv().await {
-        if to.write_all(&frame).await.is_err() {
-            return;
-        }
+/// Writes until nobody reads, or nobody is left who replies.
+async fn write(mut to: OwnedWriteHalf, hello: Vec<u8>, mut replies: mpsc::Receiver<Vec<u8>>, news: Arc<News>) {
+    let mut frames = hello;
+    while to.write_all(&frames).await.is_ok() {
+        let reply = tokio::select! {
+            reply = replies.recv() => match reply {
+                Some(reply) => reply,
+                None => return,
+            },
+            () = news.some() => Vec::new(),
+        };
+        // What a call changed is heard before its reply.
+        frames = news.take();
+        frames.extend(reply);
     }
 }
 
-async fn answer(id: u64, call: Call, pods: Arc<Pods>, sender: mpsc::Sender<Vec<u8>>) {
+async fn answer(id: u64, call: Call, pods: Arc<Pods>, replies: mpsc::Sender<Vec<u8>>) {
     let result = perform(call, &pods).await;
     // An agent that is gone does not care.
-    let _ = sender.send(protocol::encode(&Message::Reply { id, result })).await;
+    let _ = replies.send(protocol::encode(&Message::Reply { id, result })).await;
 }
 
 async fn perform(call: Call, pods: &Arc<Pods>) -> Result<Answer, Failure> {
