@@ -42,6 +42,7 @@ mod ephemeral_volume;
 mod garbage_collector;
 mod horizontal_pod_autoscaler;
 mod job;
+mod legacy_token_cleaner;
 mod local_path;
 mod namespace;
 mod node_lifecycle;
@@ -87,6 +88,7 @@ pub fn all() -> Vec<Entry> {
         garbage_collector::ENTRY,
         horizontal_pod_autoscaler::ENTRY,
         job::ENTRY,
+        legacy_token_cleaner::ENTRY,
         local_path::ENTRY,
         namespace::ENTRY,
         node_lifecycle::ENTRY,

@@ -16,6 +16,8 @@ pub struct Settings {
     pub node_monitor_grace: Duration,
     /// The number of ended pods that are kept cluster-wide; the oldest beyond it are deleted (upstream: 12500).
     pub terminated_pods: usize,
+    /// How long a service account's token of the old kind has to be unused to be marked, and then to be deleted (upstream: a year).
+    pub legacy_tokens_unused_for: Duration,
 }
 
 impl Default for Settings {
@@ -26,6 +28,7 @@ impl Default for Settings {
             signer: None,
             node_monitor_grace: Duration::from_secs(50),
             terminated_pods: 12_500,
+            legacy_tokens_unused_for: Duration::from_secs(365 * 24 * 3600),
         }
     }
 }

@@ -89,7 +89,11 @@ impl Cluster {
 
     pub(crate) async fn start_controllers(&mut self) {
         let server = self.server.clone();
-        let settings = Settings { root_ca: "ROOT CA".to_owned(), ..Settings::default() };
+        let settings = Settings {
+            root_ca: "ROOT CA".to_owned(),
+            legacy_tokens_unused_for: Duration::from_secs(60),
+            ..Settings::default()
+        };
         let client =
             move |identity: &str| sampan_client::in_process(server.service_as(controller(identity)), "default");
         let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
@@ -136,7 +140,11 @@ impl Cluster {
     pub(crate) fn api(&self, api_version: &str, kind: &str, namespace: &str) -> Api<DynamicObject> {
         let group_version = sampan_meta::GroupVersion::parse(api_version);
         let lower = kind.to_lowercase();
-        let plural = if lower.ends_with('s') { lower } else { format!("{lower}s") };
+        let plural = match lower {
+            class if class.ends_with("ss") => format!("{class}es"),
+            endpoints if endpoints.ends_with('s') => endpoints,
+            other => format!("{other}s"),
+        };
         let resource = ApiResource {
             group: group_version.group,
             version: group_version.version,

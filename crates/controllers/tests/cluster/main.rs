@@ -8,4 +8,5 @@ mod owners;
 mod services;
 mod sets;
 mod storage;
+mod tokens;
 mod workloads;
