@@ -45,6 +45,7 @@ mod job;
 mod legacy_token_cleaner;
 mod local_path;
 mod namespace;
+mod node_ipam;
 mod node_lifecycle;
 mod persistent_volume;
 mod pod_gc;
@@ -67,6 +68,7 @@ mod volume_expand;
 
 pub use controller::{Context, Controller, Failure, Key, Next, Rule, Watch};
 pub use driver::{Controllers, INFORMERS, Options};
+pub use node_ipam::{Network, NodeNetworks, NodeNetworksError};
 pub use settings::Settings;
 pub use signer::{RequestedIdentity, Signer, SigningError};
 pub use table::{Entry, served};
@@ -91,6 +93,7 @@ pub fn all() -> Vec<Entry> {
         legacy_token_cleaner::ENTRY,
         local_path::ENTRY,
         namespace::ENTRY,
+        node_ipam::ENTRY,
         node_lifecycle::ENTRY,
         persistent_volume::ENTRY,
         pod_gc::ENTRY,

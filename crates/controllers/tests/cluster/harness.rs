@@ -14,7 +14,7 @@ use sampan_client::{
     Api, ApiResource, Client, DeleteParams, DynamicObject, Informer, ListParams, Patch, PatchParams, PostParams,
     ResourceExt,
 };
-use sampan_controllers::{Controllers, Options, Settings};
+use sampan_controllers::{Controllers, NodeNetworks, Options, Settings};
 use sampan_meta::{Clock, Entropy, ManualClock, SeededEntropy};
 use sampan_registry::Registry;
 use sampan_store::MemoryStore;
@@ -89,8 +89,10 @@ impl Cluster {
 
     pub(crate) async fn start_controllers(&mut self) {
         let server = self.server.clone();
+        let networks = NodeNetworks::new(&["10.244.0.0/16".to_owned()], (None, None)).expect("a network");
         let settings = Settings {
             root_ca: "ROOT CA".to_owned(),
+            node_networks: Some(networks),
             legacy_tokens_unused_for: Duration::from_secs(60),
             ..Settings::default()
         };
