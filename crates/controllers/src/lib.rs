@@ -27,6 +27,7 @@ mod table;
 mod testing;
 mod time;
 
+mod attach_detach;
 mod backends;
 mod cluster_role_aggregation;
 mod cronjob;
@@ -77,6 +78,7 @@ pub use table::{Entry, served};
 #[must_use]
 pub fn all() -> Vec<Entry> {
     vec![
+        attach_detach::ENTRY,
         cluster_role_aggregation::ENTRY,
         cronjob::ENTRY,
         csr::ENTRY,

@@ -1,5 +1,6 @@
 //! The controllers over the real apiserver, in virtual time.
 
+mod attaching;
 mod figures;
 mod harness;
 mod jobs;
