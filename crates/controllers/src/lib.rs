@@ -65,6 +65,7 @@ mod statefulset;
 mod taint_eviction;
 mod token_cleaner;
 mod ttl_after_finished;
+mod vac_protection;
 mod volume_expand;
 
 pub use controller::{Context, Controller, Failure, Key, Next, Rule, Watch};
@@ -114,6 +115,7 @@ pub fn all() -> Vec<Entry> {
         taint_eviction::ENTRY,
         token_cleaner::ENTRY,
         ttl_after_finished::ENTRY,
+        vac_protection::ENTRY,
         volume_expand::ENTRY,
     ]
 }
