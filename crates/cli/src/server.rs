@@ -88,7 +88,7 @@ impl Server {
         server.serve(listener, audit, parts)?;
         bootstrap::run(&server, (server._range.kubernetes(), port)).await?;
         server.aggregate(parts)?;
-        server.start_parts(parts)?;
+        server.start_parts(&options.controllers, parts)?;
         server.keep_kubeconfig(parts)?;
         store.reseal(parts);
         store.watch_services(&server.api, parts);
@@ -146,7 +146,7 @@ impl Server {
         Ok(())
     }
 
-    fn start_parts(&self, parts: &mut Parts) -> Result<()> {
+    fn start_parts(&self, options: &arguments::ControllerManager, parts: &mut Parts) -> Result<()> {
         let scheduler = sampan_scheduler::Options {
             client: self.client_as(User::new("system:kube-scheduler", [""; 0])),
             profiles: vec![sampan_scheduler::Profile::new("default-scheduler")],
@@ -158,7 +158,7 @@ impl Server {
             sampan_scheduler::Scheduler::run(scheduler, stop).await;
             Ok(())
         });
-        controllers::start(self, parts);
+        controllers::start(self, options, parts)?;
         self.oci.serve(parts)
     }
 

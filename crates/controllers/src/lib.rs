@@ -27,6 +27,7 @@ mod table;
 mod testing;
 mod time;
 
+mod attach_detach;
 mod backends;
 mod cluster_role_aggregation;
 mod cronjob;
@@ -42,8 +43,10 @@ mod ephemeral_volume;
 mod garbage_collector;
 mod horizontal_pod_autoscaler;
 mod job;
+mod legacy_token_cleaner;
 mod local_path;
 mod namespace;
+mod node_ipam;
 mod node_lifecycle;
 mod persistent_volume;
 mod pod_gc;
@@ -62,10 +65,12 @@ mod statefulset;
 mod taint_eviction;
 mod token_cleaner;
 mod ttl_after_finished;
+mod vac_protection;
 mod volume_expand;
 
 pub use controller::{Context, Controller, Failure, Key, Next, Rule, Watch};
 pub use driver::{Controllers, INFORMERS, Options};
+pub use node_ipam::{Network, NodeNetworks, NodeNetworksError};
 pub use settings::Settings;
 pub use signer::{RequestedIdentity, Signer, SigningError};
 pub use table::{Entry, served};
@@ -74,6 +79,7 @@ pub use table::{Entry, served};
 #[must_use]
 pub fn all() -> Vec<Entry> {
     vec![
+        attach_detach::ENTRY,
         cluster_role_aggregation::ENTRY,
         cronjob::ENTRY,
         csr::ENTRY,
@@ -87,8 +93,10 @@ pub fn all() -> Vec<Entry> {
         garbage_collector::ENTRY,
         horizontal_pod_autoscaler::ENTRY,
         job::ENTRY,
+        legacy_token_cleaner::ENTRY,
         local_path::ENTRY,
         namespace::ENTRY,
+        node_ipam::ENTRY,
         node_lifecycle::ENTRY,
         persistent_volume::ENTRY,
         pod_gc::ENTRY,
@@ -107,6 +115,7 @@ pub fn all() -> Vec<Entry> {
         taint_eviction::ENTRY,
         token_cleaner::ENTRY,
         ttl_after_finished::ENTRY,
+        vac_protection::ENTRY,
         volume_expand::ENTRY,
     ]
 }

@@ -10,8 +10,8 @@ const NODES: usize = 4;
 const ACTIONS: usize = 30;
 /// How long a cluster may take to settle once nothing fails any more.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
-/// How long nothing may be written afterwards.
-const QUIET: Duration = Duration::from_secs(10 * 60);
+/// How long nothing may be written afterwards: longer than a watch lives and than a node is silent about an unchanged status.
+const QUIET: Duration = Duration::from_secs(6 * 60);
 
 /// A run in which everything held.
 #[derive(Debug, PartialEq, Eq)]

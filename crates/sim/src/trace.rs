@@ -1,5 +1,6 @@
 //! What happened, as text that two runs can be compared by.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,16 +29,20 @@ impl Trace {
             Op::Update => "update",
             Op::Delete => "delete",
         };
-        let hash = &hex(self.without_place(&change.data).as_bytes())[..8];
+        let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(&*self.without_place(&change.data)));
+        let hash = u32::from_be_bytes([a, b, c, d]);
         let key = &change.key;
         let (resource, namespace, name) = (&key.resource, &key.namespace, &key.name);
-        let line = format!("{} {} {op} {resource} {namespace}/{name} {hash}", millis(at), change.revision.0);
+        let line = format!("{} {} {op} {resource} {namespace}/{name} {hash:08x}", millis(at), change.revision.0);
         self.lines.push(line);
     }
 
-    fn without_place(&self, data: &[u8]) -> String {
-        let text = String::from_utf8_lossy(data);
-        if self.directory.is_empty() { text.into_owned() } else { text.replace(&self.directory, "") }
+    fn without_place<'a>(&self, data: &'a [u8]) -> Cow<'a, [u8]> {
+        let names_it = |text: &&str| !self.directory.is_empty() && text.contains(&self.directory);
+        match std::str::from_utf8(data).ok().filter(names_it) {
+            Some(text) => Cow::Owned(text.replace(&self.directory, "").into_bytes()),
+            None => Cow::Borrowed(data),
+        }
     }
 
     /// Adds what the user or the weather did.

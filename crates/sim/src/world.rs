@@ -13,7 +13,7 @@ pub type Place = (String, String, String);
 pub struct Entry {
     /// The revision of its last write.
     pub revision: u64,
-    /// The whole object.
+    /// The whole object; nothing of one that no promise is about ([`is_background`]).
     pub object: Arc<Value>,
 }
 
@@ -37,6 +37,11 @@ pub struct Step {
     pub new: Option<Arc<Value>>,
 }
 
+/// Leases and events: most of what is written, and in no promise but that of silence.
+fn is_background(resource: &str) -> bool {
+    matches!(resource, "coordination.k8s.io/leases" | "events")
+}
+
 /// Leases, and the Node object of which nothing is new but when it was last looked at (each five minutes, as the kubelet).
 fn is_sign_of_life(resource: &str, old: Option<&Value>, new: Option<&Value>) -> bool {
     match (resource, old, new) {
@@ -44,6 +49,10 @@ fn is_sign_of_life(resource: &str, old: Option<&Value>, new: Option<&Value>) -> 
         ("nodes", Some(old), Some(new)) => without_heartbeats(old) == without_heartbeats(new),
         _ => false,
     }
+}
+
+fn read(resource: &str, data: &[u8]) -> Value {
+    if is_background(resource) { Value::Null } else { serde_json::from_slice(data).unwrap_or_default() }
 }
 
 fn without_heartbeats(node: &Value) -> Value {
@@ -67,8 +76,7 @@ impl World {
         let place = (resource, key.namespace.to_string(), key.name.to_string());
         self.revision = change.revision.0;
         let old = self.objects.remove(&place).map(|entry| entry.object);
-        let new = (change.op != Op::Delete)
-            .then(|| Arc::new(serde_json::from_slice::<Value>(&change.data).unwrap_or_default()));
+        let new = (change.op != Op::Delete).then(|| Arc::new(read(&place.0, &change.data)));
         if !is_sign_of_life(&place.0, old.as_deref(), new.as_deref()) {
             self.busy = change.revision.0;
         }

@@ -58,6 +58,7 @@ pub(super) fn check(lister: &dyn Lister, binding: &Binding, now: Timestamp) -> R
     }
     if let Some(secret) = secret {
         check_one(lister, &BoundObject::Secret.resource(), namespace, secret, now)?;
+        check_unmarked(lister, namespace, &serviceaccount.name, &secret.name)?;
     }
     match (node, pod) {
         // With a pod the node is there to be read, not to be checked: the pod outlives a node that is registered anew.
@@ -84,4 +85,22 @@ fn check_one(
         Some(deleted) if deleted.as_second() < now.as_second() - LEEWAY_SECONDS => Err(invalid("has been deleted")),
         _ => Ok(()),
     }
+}
+
+/// What a Secret of tokens is marked with when nobody used it for a year; who takes the label off may use it on (upstream's
+/// `pkg/serviceaccount/legacy.go`).
+const INVALID_SINCE: &str = "kubernetes.io/legacy-token-invalid-since";
+
+fn check_unmarked(lister: &dyn Lister, namespace: &str, account: &str, secret: &str) -> Result<(), String> {
+    let Some(found) = lister.get(&BoundObject::Secret.resource(), namespace, secret) else { return Ok(()) };
+    let holds_tokens = object::str_at(&found, "/type") == Some("kubernetes.io/service-account-token");
+    let mark = found.pointer("/metadata/labels").and_then(|labels| labels.get(INVALID_SINCE)?.as_str());
+    if !holds_tokens || mark.unwrap_or_default().is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "the token in secret {namespace}/{secret} for service account {namespace}/{account} has been marked invalid. Use tokens from the \
+         TokenRequest API or manually created secret-based tokens, or remove the '{INVALID_SINCE}' label from the secret to temporarily \
+         allow use of this token"
+    ))
 }

@@ -144,6 +144,27 @@ fn a_token_ends_with_its_service_account() {
 }
 
 #[test]
+fn a_token_in_a_secret_that_was_marked_invalid_is_refused_until_the_mark_is_gone() {
+    let fixture = fixture();
+    let mut secret = object("v1", "Secret", "default", "s");
+    secret["type"] = "kubernetes.io/service-account-token".into();
+    fixture.objects.put(secret.clone());
+    let bound = Request { bound: Some((BoundObject::Secret, "s".to_owned(), None)), ..Request::default() };
+    let token = fixture.mint(&bound);
+    assert!(fixture.issuer.review(&token, &[]).is_ok());
+    secret["metadata"]["labels"] = json!({"kubernetes.io/legacy-token-invalid-since": "2026-01-02"});
+    fixture.objects.put(secret.clone());
+    assert!(
+        fixture
+            .why_refused(&token)
+            .contains("the token in secret default/s for service account default/runner has been marked")
+    );
+    secret["metadata"]["labels"] = json!({});
+    fixture.objects.put(secret);
+    assert!(fixture.issuer.review(&token, &[]).is_ok());
+}
+
+#[test]
 fn a_token_ends_with_its_secret_or_node() {
     let fixture = fixture();
     let secret = object("v1", "Secret", "default", "s");

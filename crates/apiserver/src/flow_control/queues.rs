@@ -17,6 +17,8 @@ const ESTIMATE: f64 = 0.003;
 #[derive(Debug)]
 pub(super) struct Queues {
     queues: Vec<Queue>,
+    /// How many requests wait in all of them: mostly none, which is said without looking at each.
+    waiting: usize,
     queuing: Queuing,
     /// Where the search for the next begins, so that equal queues take turns.
     turn: usize,
@@ -46,7 +48,7 @@ pub(super) struct Waiting {
 impl Queues {
     pub(super) fn new(queuing: Queuing) -> Self {
         let queues = (0..queuing.queues.max(1)).map(|_| Queue::default()).collect();
-        Self { queues, queuing, turn: 0, arrivals: 0, clock: 0.0, set: Duration::ZERO }
+        Self { queues, waiting: 0, queuing, turn: 0, arrivals: 0, clock: 0.0, set: Duration::ZERO }
     }
 
     /// Sets the virtual clock. Called before anything changes; `seats`: what the level may use at once.
@@ -76,11 +78,15 @@ impl Queues {
             queue.next = self.clock;
         }
         queue.waiting.push_back(Waiting { ticket, seats, arrived: self.clock });
+        self.waiting += 1;
         queue.bound();
     }
 
     /// The queue whose oldest request is next, and the seats that takes.
     pub(super) fn next(&self) -> Option<(usize, u32)> {
+        if self.waiting == 0 {
+            return None;
+        }
         let count = self.queues.len();
         let heads = (0..count).map(|step| (self.turn + step) % count).filter_map(|index| {
             let queue = &self.queues[index];
@@ -98,6 +104,7 @@ impl Queues {
     pub(super) fn pop(&mut self, index: usize) -> Option<Waiting> {
         let queue = &mut self.queues[index];
         let head = queue.waiting.pop_front()?;
+        self.waiting -= 1;
         queue.running += 1;
         queue.running_seats += head.seats;
         queue.next += f64::from(head.seats) * ESTIMATE;
@@ -118,7 +125,9 @@ impl Queues {
     /// Takes a request that waits no longer out of its queue.
     pub(super) fn remove(&mut self, index: usize, ticket: Ticket) {
         let queue = &mut self.queues[index];
+        let before = queue.waiting.len();
         queue.waiting.retain(|waiting| waiting.ticket != ticket);
+        self.waiting -= before - queue.waiting.len();
         queue.bound();
     }
 }

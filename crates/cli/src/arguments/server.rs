@@ -33,6 +33,28 @@ pub(crate) struct Server {
     pub(crate) audit: AuditLog,
     #[command(flatten)]
     pub(crate) authentication: Authentication,
+    #[command(flatten)]
+    pub(crate) controllers: ControllerManager,
+}
+
+/// What controllers are told. Names and meanings are kube-controller-manager's.
+#[derive(Args)]
+pub(crate) struct ControllerManager {
+    /// Give every node a network for its pods (`spec.podCIDR`), for network plugins that ask for one; pods of loopback mode do not
+    #[arg(long, requires = "cluster_cidr")]
+    pub(crate) allocate_node_cidrs: bool,
+    /// The network those are taken from; two of different families, with a comma, for both
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub(crate) cluster_cidr: Vec<String>,
+    /// The prefix of a node's network, where there is one family; 24 for IPv4 and 64 for IPv6 when not given
+    #[arg(long, value_name = "BITS", conflicts_with_all = ["node_cidr_mask_size_ipv4", "node_cidr_mask_size_ipv6"])]
+    pub(crate) node_cidr_mask_size: Option<u8>,
+    /// The prefix of a node's IPv4 network
+    #[arg(long, value_name = "BITS")]
+    pub(crate) node_cidr_mask_size_ipv4: Option<u8>,
+    /// The prefix of a node's IPv6 network
+    #[arg(long, value_name = "BITS")]
+    pub(crate) node_cidr_mask_size_ipv6: Option<u8>,
 }
 
 /// Users whom somebody else knows. Names and meanings are kube-apiserver's.

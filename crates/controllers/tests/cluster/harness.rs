@@ -14,7 +14,7 @@ use sampan_client::{
     Api, ApiResource, Client, DeleteParams, DynamicObject, Informer, ListParams, Patch, PatchParams, PostParams,
     ResourceExt,
 };
-use sampan_controllers::{Controllers, Options, Settings};
+use sampan_controllers::{Controllers, NodeNetworks, Options, Settings};
 use sampan_meta::{Clock, Entropy, ManualClock, SeededEntropy};
 use sampan_registry::Registry;
 use sampan_store::MemoryStore;
@@ -89,7 +89,13 @@ impl Cluster {
 
     pub(crate) async fn start_controllers(&mut self) {
         let server = self.server.clone();
-        let settings = Settings { root_ca: "ROOT CA".to_owned(), ..Settings::default() };
+        let networks = NodeNetworks::new(&["10.244.0.0/16".to_owned()], (None, None)).expect("a network");
+        let settings = Settings {
+            root_ca: "ROOT CA".to_owned(),
+            node_networks: Some(networks),
+            legacy_tokens_unused_for: Duration::from_secs(60),
+            ..Settings::default()
+        };
         let client =
             move |identity: &str| sampan_client::in_process(server.service_as(controller(identity)), "default");
         let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
@@ -136,7 +142,11 @@ impl Cluster {
     pub(crate) fn api(&self, api_version: &str, kind: &str, namespace: &str) -> Api<DynamicObject> {
         let group_version = sampan_meta::GroupVersion::parse(api_version);
         let lower = kind.to_lowercase();
-        let plural = if lower.ends_with('s') { lower } else { format!("{lower}s") };
+        let plural = match lower {
+            class if class.ends_with("ss") => format!("{class}es"),
+            endpoints if endpoints.ends_with('s') => endpoints,
+            other => format!("{other}s"),
+        };
         let resource = ApiResource {
             group: group_version.group,
             version: group_version.version,

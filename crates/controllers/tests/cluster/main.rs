@@ -1,5 +1,6 @@
 //! The controllers over the real apiserver, in virtual time.
 
+mod attaching;
 mod figures;
 mod harness;
 mod jobs;
@@ -8,4 +9,5 @@ mod owners;
 mod services;
 mod sets;
 mod storage;
+mod tokens;
 mod workloads;

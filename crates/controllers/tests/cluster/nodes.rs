@@ -67,3 +67,26 @@ async fn the_pods_of_a_node_that_is_gone_are_removed() {
     assert!(pod(&cluster, "web").await.is_object(), "the node may come back");
     cluster.eventually("the pod is gone", || async { pod(&cluster, "web").await.is_null() }).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn nodes_have_networks_for_their_pods_which_come_back_last() {
+    let cluster = Cluster::start().await;
+    let node = |name: &str| json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": name } });
+    let network = |name: &'static str| {
+        let cluster = &cluster;
+        async move {
+            let spec = cluster.get("v1", "Node", "", name).await["spec"].clone();
+            (spec["podCIDR"].clone(), spec["podCIDRs"].clone())
+        }
+    };
+    let has = |name, expected: &'static str| async move { network(name).await == (json!(expected), json!([expected])) };
+    let mut taken = node("own");
+    taken["spec"] = json!({ "podCIDR": "10.244.0.128/25", "podCIDRs": ["10.244.0.128/25"] });
+    cluster.apply("v1", "Node", taken).await;
+    cluster.apply("v1", "Node", node("a")).await;
+    cluster.eventually("the first whole network is a's", || has("a", "10.244.1.0/24")).await;
+    cluster.api("v1", "Node", "").delete("a", &Default::default()).await.expect("it is there");
+    cluster.apply("v1", "Node", node("b")).await;
+    cluster.eventually("the next is b's", || has("b", "10.244.2.0/24")).await;
+    assert!(has("own", "10.244.0.128/25").await);
+}

@@ -153,3 +153,23 @@ async fn a_volume_is_made_where_the_scheduler_says_grows_and_goes_when_its_node_
     cluster.patch("v1", "PersistentVolume", "", &name, json!({ "metadata": { "finalizers": [] } })).await;
     cluster.eventually("it is gone", || async { held().await.is_null() }).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_class_of_attributes_waits_for_the_claim_that_names_it() {
+    let cluster = Cluster::start().await;
+    let (version, kind) = ("storage.k8s.io/v1", "VolumeAttributesClass");
+    let class = json!({ "apiVersion": version, "kind": kind, "metadata": { "name": "gold" }, "driverName": "csi.test", "parameters": { "iops": "9" } });
+    cluster.apply(version, kind, class).await;
+    let mut named = claim(Some("manual"));
+    named["spec"]["volumeAttributesClassName"] = json!("gold");
+    cluster.apply("v1", "PersistentVolumeClaim", named).await;
+    let class = || cluster.get(version, kind, "", "gold");
+    cluster.eventually("the class is held", || async { class().await["metadata"]["finalizers"].is_array() }).await;
+    let classes = cluster.api(version, kind, "");
+    classes.delete("gold", &DeleteParams::default()).await.expect("it is there");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(class().await["metadata"]["deletionTimestamp"].is_string());
+    let claims = cluster.api("v1", "PersistentVolumeClaim", "default");
+    claims.delete("c", &DeleteParams::default()).await.expect("it is there");
+    cluster.eventually("the class is gone", || async { class().await.is_null() }).await;
+}

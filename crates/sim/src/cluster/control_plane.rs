@@ -1,15 +1,19 @@
 //! Store, registry, access and apiserver, put together as a server puts them.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use sampan_access::{Authenticator, Authority, Authorizer, Chain, admission, bootstrap, token};
 use sampan_apiserver::{ApiServer, Limits, Version};
 use sampan_meta::{Clock, Entropy};
 use sampan_registry::Registry;
 use sampan_store::MemoryStore;
+use serde_json::Value;
 
 use crate::Dice;
+
+/// The same for every seed.
+static POLICY: LazyLock<Vec<Value>> = LazyLock::new(bootstrap::objects);
 
 /// What a server holds, before its objects are loaded.
 pub(super) struct Parts {
@@ -44,7 +48,7 @@ impl Parts {
             cache: Default::default(),
         };
         let registry = Registry::open(Arc::new(self.store), options).await.expect("an empty store opens");
-        for object in bootstrap::objects() {
+        for object in POLICY.iter().cloned() {
             registry.ensure(object).await.expect("the bootstrap policy is valid");
         }
         ControlPlane { server: serve(registry, &self.authority, clock.clone(), entropy) }
