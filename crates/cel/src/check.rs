@@ -58,8 +58,13 @@ impl Checker<'_> {
         self.variables.iter().rev().find(|(own, _)| **own == *name).map(|(_, type_)| type_)
     }
 
-    /// The type of an expression.
+    /// The type of an expression, which keeps it.
     pub(crate) fn check(&mut self, expr: &mut Expr) -> Type {
+        expr.type_ = self.found(expr);
+        expr.type_.clone()
+    }
+
+    fn found(&mut self, expr: &mut Expr) -> Type {
         let at = expr.at;
         if let Some(name) = self.type_named(expr) {
             expr.node = Node::Ident(name);
