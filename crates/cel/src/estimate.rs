@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ast::{Each, Expr, Literal, Loop, Node};
-use crate::types::Type;
+use crate::types::{DYN, Type};
 use size::Size;
 
 const LIST: u64 = 10;
@@ -70,17 +70,22 @@ impl Known {
 }
 
 /// The most that evaluating may cost where `self` and `oldSelf` are of this shape.
-pub(crate) fn worst(expr: &Expr, shape: &Shape) -> u64 {
-    Estimator { shape, scope: Vec::new() }.cost(expr).0
+pub(crate) fn worst(expr: &Expr, types: &[Type], shape: &Shape) -> u64 {
+    Estimator { shape, types, scope: Vec::new() }.cost(expr).0
 }
 
 struct Estimator<'e> {
     shape: &'e Shape,
+    types: &'e [Type],
     /// Variables of loops, the innermost last.
     scope: Vec<(Arc<str>, Known)>,
 }
 
-impl Estimator<'_> {
+impl<'e> Estimator<'e> {
+    fn type_of(&self, expr: &Expr) -> &'e Type {
+        self.types.get(usize::try_from(expr.type_).unwrap_or(usize::MAX)).unwrap_or(&DYN)
+    }
+
     fn cost(&mut self, expr: &Expr) -> (u64, Known) {
         let (cost, mut known) = self.node(expr);
         known.size = self.size(expr, &known);
@@ -96,7 +101,7 @@ impl Estimator<'_> {
             Node::Ident(_) => None,
             _ => known.size,
         };
-        let scalar = || is_scalar(&expr.type_).then(|| Size::exactly(1));
+        let scalar = || is_scalar(self.type_of(expr)).then(|| Size::exactly(1));
         own.or_else(|| self.shape.size_at(&known.path)).or_else(scalar).or(known.size)
     }
 
@@ -123,7 +128,7 @@ impl Estimator<'_> {
         }
     }
 
-    fn all<'e>(&mut self, exprs: impl IntoIterator<Item = &'e Expr>) -> u64 {
+    fn all<'x>(&mut self, exprs: impl IntoIterator<Item = &'x Expr>) -> u64 {
         exprs.into_iter().fold(0, |sum: u64, expr| sum.saturating_add(self.cost(expr).0))
     }
 
@@ -135,14 +140,14 @@ impl Estimator<'_> {
     fn select(&mut self, operand: &Expr, field: &Arc<str>) -> (u64, Known) {
         let (cost, Known { mut path, .. }) = self.cost(operand);
         path.push(Arc::clone(field));
-        let own = u64::from(matches!(operand.type_, Type::Map(_) | Type::Object(_)));
+        let own = u64::from(matches!(self.type_of(operand), Type::Map(_) | Type::Object(_)));
         (cost.saturating_add(own), Known { path, ..Known::default() })
     }
 
     fn index(&mut self, operand: &Expr, index: &Expr, optional: bool) -> (u64, Known) {
         let (cost, Known { mut path, entry, .. }) = self.cost(operand);
         let cost = cost.saturating_add(self.cost(index).0).saturating_add(1);
-        let step = match operand.type_ {
+        let step = match self.type_of(operand) {
             Type::List(_) if !optional => "@items",
             Type::Map(_) | Type::Dyn if !optional => "@values",
             _ => return (cost, Known::default()),
@@ -159,7 +164,7 @@ impl Estimator<'_> {
         (condition.saturating_add(then.max(otherwise)), known)
     }
 
-    fn list<'e>(&mut self, items: impl Iterator<Item = &'e Expr>) -> (u64, Known) {
+    fn list<'x>(&mut self, items: impl Iterator<Item = &'x Expr>) -> (u64, Known) {
         let (mut cost, mut item) = (LIST, None::<Size>);
         for expr in items {
             let (own, known) = self.cost(expr);
@@ -183,7 +188,7 @@ impl Estimator<'_> {
     fn each(&mut self, each: &Loop) -> (u64, Known) {
         let (range_cost, range) = self.cost(&each.range);
         let before = self.scope.len();
-        let names = each.names.iter().cloned().zip(elements(each, &range));
+        let names = each.names.iter().cloned().zip(self.elements(each, &range));
         self.scope.extend(names.collect::<Vec<_>>());
         let filter = each.filter.as_ref().map_or(0, |filter| self.cost(filter).0);
         let element = self.scope.last().map(|(name, _)| name.clone()).map(|name| self.variable(&name));
@@ -227,22 +232,22 @@ impl Estimator<'_> {
         let bound = operand.saturating_add(LIST).saturating_add(body).saturating_add(u64::from(!flat));
         (operand.saturating_add(bound), Known::default())
     }
-}
 
-/// What is known of the variables of a loop.
-fn elements(each: &Loop, range: &Known) -> [Known; 2] {
-    let is_list = match range.entry {
-        Some((container, _)) => container == Container::List,
-        None => matches!(each.range.type_, Type::List(_)),
-    };
-    let step = |name: &str| range.path.iter().cloned().chain([name.into()]).collect();
-    let element = |name: &str| Known { path: step(name), size: range.entry.map(|(_, size)| size), entry: None };
-    let key = Known { path: step(if is_list { "@indices" } else { "@keys" }), ..Known::default() };
-    match (each.names.len(), is_list) {
-        (1, true) => [element("@items"), Known::default()],
-        (1, false) => [key, Known::default()],
-        (_, true) => [key, element("@items")],
-        (_, false) => [key, element("@values")],
+    /// What is known of the variables of a loop.
+    fn elements(&self, each: &Loop, range: &Known) -> [Known; 2] {
+        let is_list = match range.entry {
+            Some((container, _)) => container == Container::List,
+            None => matches!(self.type_of(&each.range), Type::List(_)),
+        };
+        let step = |name: &str| range.path.iter().cloned().chain([name.into()]).collect();
+        let element = |name: &str| Known { path: step(name), size: range.entry.map(|(_, size)| size), entry: None };
+        let key = Known { path: step(if is_list { "@indices" } else { "@keys" }), ..Known::default() };
+        match (each.names.len(), is_list) {
+            (1, true) => [element("@items"), Known::default()],
+            (1, false) => [key, Known::default()],
+            (_, true) => [key, element("@items")],
+            (_, false) => [key, element("@values")],
+        }
     }
 }
 

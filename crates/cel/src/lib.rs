@@ -104,10 +104,10 @@ impl Env {
         let wrong = |(at, message): (usize, String)| CompileError(vec![Issue::new(source, at, message)]);
         let mut expr = parse::parse(source).map_err(wrong)?;
         let variables = self.variables.clone();
-        let mut checker = Checker { source, variables, builds: self.builds, issues: Vec::new() };
+        let mut checker = Checker { source, variables, builds: self.builds, issues: Vec::new(), types: Vec::new() };
         let output = checker.check(&mut expr);
         match checker.issues.is_empty() {
-            true => Ok(Program { expr, output }),
+            true => Ok(Program { expr, output, types: checker.types }),
             false => Err(CompileError(checker.issues)),
         }
     }
@@ -118,6 +118,8 @@ impl Env {
 pub struct Program {
     expr: Expr,
     output: Type,
+    /// Of every node, by its number.
+    types: Vec<Type>,
 }
 
 impl Program {
@@ -140,7 +142,7 @@ impl Program {
 
     /// The most that evaluating it may cost, in the units of a [`Budget`], where its variables are of this shape.
     pub fn worst_cost(&self, shape: &Shape) -> u64 {
-        estimate::worst(&self.expr, shape)
+        estimate::worst(&self.expr, &self.types, shape)
     }
 
     /// The value of the expression for these values of its variables. Nothing else is looked at.

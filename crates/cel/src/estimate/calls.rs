@@ -3,7 +3,7 @@
 
 use super::size::{Size, scaled};
 use super::{Estimator, Known, union};
-use crate::ast::{Call, Expr, Literal, Node};
+use crate::ast::{Call, Literal, Node};
 use crate::types::Type;
 
 /// What it costs to go over a text, by its length.
@@ -37,16 +37,16 @@ impl Estimator<'_> {
         let sized = |cost: u64, size: Size| (cost, Known::with_size(Some(size)));
         let plain = |cost: u64| (cost, Known::default());
         match (&*call.name, call.method) {
-            ("_+_", _) => add(call, args),
-            ("_==_", _) if both_opaque(call) => plain(1),
+            ("_+_", _) => self.add(call, args),
+            ("_==_", _) if self.both_opaque(call) => plain(1),
             ("_==_" | "_!=_", _) => plain(scaled(size(0).max.min(size(1).max), TEXT)),
-            ("_<_" | "_<=_" | "_>_" | "_>=_", _) => plain(compare(call, size(0).max.min(size(1).max))),
-            ("@in", _) => plain(contained(call, size(1).max)),
+            ("_<_" | "_<=_" | "_>_" | "_>=_", _) => plain(self.compare(call, size(0).max.min(size(1).max))),
+            ("@in", _) => plain(self.contained(call, size(1).max)),
             ("dyn", _) => (1, Known { path: Vec::new(), ..args.first().cloned().unwrap_or_default() }),
-            ("bytes", _) if may_be(call, 0, &Type::String) => {
+            ("bytes", _) if self.may_be(call, 0, &Type::String) => {
                 sized(text(0, TEXT).max(1), Size { min: size(0).min, max: size(0).max.saturating_mul(4) })
             }
-            ("string", _) if may_be(call, 0, &Type::Bytes) => {
+            ("string", _) if self.may_be(call, 0, &Type::Bytes) => {
                 sized(text(0, TEXT).max(1), Size { min: size(0).min / 4, max: size(0).max })
             }
             ("strings.quote", _) => {
@@ -73,10 +73,10 @@ impl Estimator<'_> {
                 plain(text(0, TEXT))
             }
             ("ip.isCanonical", _) => plain(text(0, 2.0 * TEXT)),
-            ("containsIP", true) => plain(scaled(ADDRESSES, TEXT).saturating_add(parsed(call, size(1).max))),
+            ("containsIP", true) => plain(scaled(ADDRESSES, TEXT).saturating_add(self.parsed(call, size(1).max))),
             ("containsCIDR", true) => {
                 let cost = scaled(ADDRESSES, TEXT) + scaled(ADDRESSES / 2, TEXT) + 1;
-                plain(cost.saturating_add(parsed(call, size(1).max)))
+                plain(cost.saturating_add(self.parsed(call, size(1).max)))
             }
             ("validate", true) => plain(scaled(text(1, TEXT), NAMED_PATTERN * PATTERN)),
             ("check", true) => plain(CHECK),
@@ -87,7 +87,7 @@ impl Estimator<'_> {
     /// Each element is looked at, and the texts among them are gone over.
     fn each_compared(&self, call: &Call, args: &[Known]) -> u64 {
         let list = args.first().map_or(Size::UNKNOWN, Known::size).max;
-        let one = match call.args.first().map(|target| &target.type_) {
+        let one = match call.args.first().map(|target| self.type_of(target)) {
             Some(Type::List(items)) if matches!(items.item, Type::String | Type::Bytes) => {
                 scaled(self.element(args).max, TEXT).saturating_add(1)
             }
@@ -109,7 +109,7 @@ impl Estimator<'_> {
 
     fn joined(&self, call: &Call, args: &[Known]) -> Size {
         let list = args.first().map_or(Size::UNKNOWN, Known::size);
-        let is_typed = call.args.first().is_some_and(|target| matches!(target.type_, Type::List(_)));
+        let is_typed = call.args.first().is_some_and(|target| matches!(self.type_of(target), Type::List(_)));
         let items = if is_typed { list.times(self.element(args)) } else { Size::exactly(0) };
         let Some(separator) = args.get(1) else { return items };
         let between = Size { min: list.min.saturating_sub(1), max: list.max.saturating_sub(1) };
@@ -117,43 +117,9 @@ impl Estimator<'_> {
     }
 }
 
-/// What `+` means goes by what it joins; where that is not known, the dearest counts.
-fn add(call: &Call, args: &[Known]) -> (u64, Known) {
-    let [one, other] = args else { return (1, Known::default()) };
-    let size = one.size().plus(other.size());
-    let is = |type_: &Type| may_be(call, 0, type_) && may_be(call, 1, type_);
-    let text = is(&Type::String) || is(&Type::Bytes);
-    let list = is(&Type::list(Type::Dyn));
-    let cost = if text { scaled(size.max, TEXT).max(u64::from(list)) } else { 1 };
-    let known = Known { path: Vec::new(), size: (text || list).then_some(size), entry: union(one, other) };
-    (cost, known)
-}
-
-fn compare(call: &Call, shorter: u64) -> u64 {
-    let is = |type_: &Type| may_be(call, 0, type_) && may_be(call, 1, type_);
-    let is_dyn = is(&Type::Int);
-    match is(&Type::String) || is(&Type::Bytes) {
-        true => scaled(shorter, TEXT).max(u64::from(is_dyn)),
-        false => 1,
-    }
-}
-
-fn contained(call: &Call, elements: u64) -> u64 {
-    match call.args.get(1).map(|arg| &arg.type_) {
-        Some(Type::List(_)) => elements,
-        Some(Type::Map(_)) => 1,
-        _ => elements.max(1),
-    }
-}
-
 /// One more than the text's length: an empty one is searched as well.
 fn search(text: u64, pattern: u64) -> u64 {
     scaled(text.saturating_add(1), TEXT).saturating_mul(scaled(pattern, PATTERN))
-}
-
-/// A text given for an address has to be read first.
-fn parsed(call: &Call, length: u64) -> u64 {
-    if may_be(call, 1, &Type::String) { scaled(length, TEXT) } else { 0 }
 }
 
 fn replaced(text: Size, old: Size, new: Size) -> Size {
@@ -178,10 +144,47 @@ fn limit(call: &Call) -> Option<u64> {
     }
 }
 
-fn both_opaque(call: &Call) -> bool {
-    matches!(&call.args[..], [Expr { type_: Type::Opaque(one), .. }, Expr { type_: Type::Opaque(other), .. }] if one == other)
-}
+impl Estimator<'_> {
+    /// What `+` means goes by what it joins; where that is not known, the dearest counts.
+    fn add(&self, call: &Call, args: &[Known]) -> (u64, Known) {
+        let [one, other] = args else { return (1, Known::default()) };
+        let size = one.size().plus(other.size());
+        let is = |type_: &Type| self.may_be(call, 0, type_) && self.may_be(call, 1, type_);
+        let text = is(&Type::String) || is(&Type::Bytes);
+        let list = is(&Type::list(Type::Dyn));
+        let cost = if text { scaled(size.max, TEXT).max(u64::from(list)) } else { 1 };
+        let known = Known { path: Vec::new(), size: (text || list).then_some(size), entry: union(one, other) };
+        (cost, known)
+    }
 
-fn may_be(call: &Call, index: usize, type_: &Type) -> bool {
-    call.args.get(index).is_some_and(|arg| arg.type_.goes_with(type_))
+    fn compare(&self, call: &Call, shorter: u64) -> u64 {
+        let is = |type_: &Type| self.may_be(call, 0, type_) && self.may_be(call, 1, type_);
+        let is_dyn = is(&Type::Int);
+        match is(&Type::String) || is(&Type::Bytes) {
+            true => scaled(shorter, TEXT).max(u64::from(is_dyn)),
+            false => 1,
+        }
+    }
+
+    fn contained(&self, call: &Call, elements: u64) -> u64 {
+        match call.args.get(1).map(|arg| self.type_of(arg)) {
+            Some(Type::List(_)) => elements,
+            Some(Type::Map(_)) => 1,
+            _ => elements.max(1),
+        }
+    }
+
+    /// A text given for an address has to be read first.
+    fn parsed(&self, call: &Call, length: u64) -> u64 {
+        if self.may_be(call, 1, &Type::String) { scaled(length, TEXT) } else { 0 }
+    }
+
+    fn both_opaque(&self, call: &Call) -> bool {
+        let [one, other] = &call.args[..] else { return false };
+        matches!((self.type_of(one), self.type_of(other)), (Type::Opaque(one), Type::Opaque(other)) if one == other)
+    }
+
+    fn may_be(&self, call: &Call, index: usize, type_: &Type) -> bool {
+        call.args.get(index).is_some_and(|arg| self.type_of(arg).goes_with(type_))
+    }
 }
