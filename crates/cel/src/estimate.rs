@@ -198,7 +198,9 @@ impl<'e> Estimator<'e> {
             Each::All => (1, 3),
             Each::Exists => (1, 4),
             Each::ExistsOne => (2, 2),
-            Each::Filter | Each::Map | Each::TransformList => (LIST + 1, LIST + 2 + u64::from(each.each == Each::Filter)),
+            Each::Filter | Each::Map | Each::TransformList => {
+                (LIST + 1, LIST + 2 + u64::from(each.each == Each::Filter))
+            }
             Each::TransformMap | Each::TransformMapEntry => (MAP + 1, 3),
             Each::SortBy => (LIST + LIST + 4, LIST + 2),
         };
@@ -213,7 +215,9 @@ impl<'e> Estimator<'e> {
         let known = match each.each {
             Each::All | Each::Exists | Each::ExistsOne => Known::with_size(Some(Size::exactly(1))),
             Each::Map | Each::TransformList => list_of(Some(body)),
-            Each::Filter | Each::SortBy => list_of(element.map(|known| Known { size: self.size_of_element(&known), ..known })),
+            Each::Filter | Each::SortBy => {
+                list_of(element.map(|known| Known { size: self.size_of_element(&known), ..known }))
+            }
             Each::TransformMap | Each::TransformMapEntry => Known::with_size(Some(rounds)),
         };
         (cost, known)

@@ -87,7 +87,8 @@ fn null_goes_with_what_may_be_missing() {
         quantity('1') == null => Ok(Bool(false))
         self.name == null => ERROR: <input>:1:11: found no matching overload for '_==_' applied to '(string, null)'
         [1] == null => ERROR: <input>:1:5: found no matching overload for '_==_' applied to '(list(int), null)'
-    "#]].assert_eq(&out);
+    "#]]
+    .assert_eq(&out);
 }
 
 #[test]

@@ -67,7 +67,9 @@ impl Estimator<'_> {
                 let joined = self.joined(call, args);
                 sized(scaled(joined.max, TEXT), joined)
             }
-            ("isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf", true) => plain(self.each_compared(call, args)),
+            ("isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf", true) => {
+                plain(self.each_compared(call, args))
+            }
             ("url" | "jsonpatch.escapeKey", _) => sized(text(0, TEXT), size(0)),
             ("ip" | "cidr" | "isIP" | "isCIDR" | "quantity" | "isQuantity" | "semver" | "isSemver", false) => {
                 plain(text(0, TEXT))
