@@ -13,6 +13,8 @@ pub(crate) const MAX_HEIGHT: u16 = 100;
 pub(crate) struct Expr {
     pub(crate) at: usize,
     pub(crate) height: u16,
+    /// Where the checker keeps the type of what it comes to: a number, since the parser's frames hold many of these.
+    pub(crate) type_: u32,
     pub(crate) node: Node,
 }
 
@@ -127,7 +129,7 @@ impl Expr {
     /// A node over others; `None` when that makes it too deep.
     pub(crate) fn new(at: usize, node: Node) -> Option<Self> {
         let below = node.children().into_iter().map(|child| child.height).max().unwrap_or(0);
-        (below < MAX_HEIGHT).then(|| Self { at, height: below + 1, node })
+        (below < MAX_HEIGHT).then(|| Self { at, height: below + 1, type_: 0, node })
     }
 
     /// `a.b.c` as its names, if it is nothing else.

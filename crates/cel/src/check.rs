@@ -43,6 +43,8 @@ pub(crate) struct Checker<'e> {
     /// Whether objects may be built.
     pub(crate) builds: bool,
     pub(crate) issues: Vec<Issue>,
+    /// Of every node that was checked, by its number.
+    pub(crate) types: Vec<Type>,
 }
 
 impl Checker<'_> {
@@ -58,8 +60,16 @@ impl Checker<'_> {
         self.variables.iter().rev().find(|(own, _)| **own == *name).map(|(_, type_)| type_)
     }
 
-    /// The type of an expression.
+    /// The type of an expression, which is kept for it.
     pub(crate) fn check(&mut self, expr: &mut Expr) -> Type {
+        let found = self.found(expr);
+        expr.type_ = u32::try_from(self.types.len()).unwrap_or(u32::MAX);
+        self.types.push(found.clone());
+        found
+    }
+
+    /// What is done for each kind of node is a function of its own, so that the frames below each other are small.
+    fn found(&mut self, expr: &mut Expr) -> Type {
         let at = expr.at;
         if let Some(name) = self.type_named(expr) {
             expr.node = Node::Ident(name);
@@ -67,81 +77,94 @@ impl Checker<'_> {
         }
         match &mut expr.node {
             Node::Literal(literal) => of_literal(literal),
-            Node::Ident(name) => match self.variable(name).cloned() {
-                Some(type_) => type_,
-                None => self.issue(at, format!("undeclared reference to '{name}' (in container '')")),
-            },
-            Node::Select { operand, field, optional } => {
-                let operand = self.check(operand);
-                let found = self.field(at, operand.clone(), field);
-                match (*optional, &found) {
-                    (true, Type::Optional(_)) => found,
-                    (true, _) => Type::optional(found),
-                    (false, _) => found,
-                }
-            }
-            Node::Has { operand, field } => {
-                let operand = self.check(operand);
-                self.field(at, operand, field);
-                Type::Bool
-            }
-            Node::Index { operand, index, optional } => {
-                let (operand, index) = (self.check(operand), self.check(index));
-                let found = self.indexed(at, &operand, &index);
-                match (*optional, &found) {
-                    (true, Type::Optional(_)) => found,
-                    (true, _) => Type::optional(found),
-                    (false, _) => found,
-                }
-            }
+            Node::Ident(name) => self.ident(at, name),
+            Node::Select { operand, field, optional } => self.select(at, operand, field, *optional),
+            Node::Has { operand, field } => self.has(at, operand, field),
+            Node::Index { operand, index, optional } => self.index(at, operand, index, *optional),
             Node::And(terms) => self.logical("_&&_", terms),
             Node::Or(terms) => self.logical("_||_", terms),
-            Node::Conditional(parts) => {
-                let [condition, then, otherwise] = &mut **parts;
-                let (condition, then, otherwise) = (self.check(condition), self.check(then), self.check(otherwise));
-                if !condition.goes_with(&Type::Bool) || !then.goes_with(&otherwise) {
-                    let why = format!(
-                        "found no matching overload for '_?_:_' applied to '({condition}, {then}, {otherwise})'"
-                    );
-                    return self.issue(at, why);
-                }
-                then.joined(&otherwise)
-            }
+            Node::Conditional(parts) => self.conditional(at, parts),
             Node::Call(call) => self.call(at, call),
-            Node::List(items) => {
-                let mut item = None;
-                for (expr, optional) in items {
-                    let at = expr.at;
-                    let found = self.check(expr);
-                    let found = if *optional { self.inner(at, found) } else { found };
-                    self.same(at, &mut item, found);
-                }
-                Type::list(item.unwrap_or_default())
-            }
-            Node::Map(entries) => {
-                let (mut key, mut value) = (None, None);
-                for (key_expr, value_expr, optional) in entries {
-                    let (key_at, value_at) = (key_expr.at, value_expr.at);
-                    let found = self.check(key_expr);
-                    self.same(key_at, &mut key, found);
-                    let found = self.check(value_expr);
-                    let found = if *optional { self.inner(value_at, found) } else { found };
-                    self.same(value_at, &mut value, found);
-                }
-                Type::Map((key.unwrap_or_default(), value.unwrap_or_default()).into())
-            }
-            Node::Struct { name, fields } => {
-                let name = Arc::clone(name);
-                self.message(at, &name, fields)
-            }
+            Node::List(items) => self.list(items),
+            Node::Map(entries) => self.map(entries),
+            Node::Struct { name, fields } => self.message(at, &Arc::clone(name), fields),
             Node::Loop(each) => self.each(at, each),
-            Node::WithOptional { operand, name, body, flat } => {
-                let operand_type = self.check(operand);
-                let inner = self.inner(at, operand_type);
-                let result = self.within(&[(Arc::clone(name), inner)], body);
-                if *flat { result } else { Type::optional(result) }
-            }
+            Node::WithOptional { operand, name, body, flat } => self.with_optional(at, operand, name, body, *flat),
         }
+    }
+
+    #[inline(never)]
+    fn ident(&mut self, at: usize, name: &str) -> Type {
+        match self.variable(name).cloned() {
+            Some(type_) => type_,
+            None => self.issue(at, format!("undeclared reference to '{name}' (in container '')")),
+        }
+    }
+
+    #[inline(never)]
+    fn select(&mut self, at: usize, operand: &mut Expr, field: &str, optional: bool) -> Type {
+        let operand = self.check(operand);
+        let found = self.field(at, operand, field);
+        maybe(found, optional)
+    }
+
+    #[inline(never)]
+    fn has(&mut self, at: usize, operand: &mut Expr, field: &str) -> Type {
+        let operand = self.check(operand);
+        self.field(at, operand, field);
+        Type::Bool
+    }
+
+    #[inline(never)]
+    fn index(&mut self, at: usize, operand: &mut Expr, index: &mut Expr, optional: bool) -> Type {
+        let (operand, index) = (self.check(operand), self.check(index));
+        let found = self.indexed(at, &operand, &index);
+        maybe(found, optional)
+    }
+
+    #[inline(never)]
+    fn conditional(&mut self, at: usize, parts: &mut [Expr; 3]) -> Type {
+        let [condition, then, otherwise] = parts;
+        let (condition, then, otherwise) = (self.check(condition), self.check(then), self.check(otherwise));
+        if !condition.goes_with(&Type::Bool) || !then.goes_with(&otherwise) {
+            let why = format!("found no matching overload for '_?_:_' applied to '({condition}, {then}, {otherwise})'");
+            return self.issue(at, why);
+        }
+        then.joined(&otherwise)
+    }
+
+    #[inline(never)]
+    fn list(&mut self, items: &mut [(Expr, bool)]) -> Type {
+        let mut item = None;
+        for (expr, optional) in items {
+            let at = expr.at;
+            let found = self.check(expr);
+            let found = if *optional { self.inner(at, found) } else { found };
+            self.same(at, &mut item, found);
+        }
+        Type::list(item.unwrap_or_default())
+    }
+
+    #[inline(never)]
+    fn map(&mut self, entries: &mut [(Expr, Expr, bool)]) -> Type {
+        let (mut key, mut value) = (None, None);
+        for (key_expr, value_expr, optional) in entries {
+            let (key_at, value_at) = (key_expr.at, value_expr.at);
+            let found = self.check(key_expr);
+            self.same(key_at, &mut key, found);
+            let found = self.check(value_expr);
+            let found = if *optional { self.inner(value_at, found) } else { found };
+            self.same(value_at, &mut value, found);
+        }
+        Type::Map((key.unwrap_or_default(), value.unwrap_or_default()).into())
+    }
+
+    #[inline(never)]
+    fn with_optional(&mut self, at: usize, operand: &mut Expr, name: &Arc<str>, body: &mut Expr, flat: bool) -> Type {
+        let operand_type = self.check(operand);
+        let inner = self.inner(at, operand_type);
+        let result = self.within(&[(Arc::clone(name), inner)], body);
+        if flat { result } else { Type::optional(result) }
     }
 
     /// A type's name, unless a variable is called so.
@@ -367,6 +390,14 @@ impl Checker<'_> {
             let at = call.args.last().map_or(at, |arg| arg.at);
             self.issue(at, format!("invalid {what} argument"));
         }
+    }
+}
+
+/// What `.?` and `[?]` find may not be there.
+fn maybe(found: Type, optional: bool) -> Type {
+    match (optional, &found) {
+        (true, Type::Optional(_)) | (false, _) => found,
+        (true, _) => Type::optional(found),
     }
 }
 

@@ -25,7 +25,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What it does not do: no I/O, no clock; expressions have no effects. No compile-time cost estimates.
+//! What it does not do: no I/O, no clock; expressions have no effects.
 //!
 //! Invariants:
 //! - an expression ends: whatever a text says, compiling and evaluating it take bounded time, memory and stack, and answer an error
@@ -41,6 +41,7 @@ mod authorizer;
 mod budget;
 mod check;
 mod error;
+mod estimate;
 mod eval;
 mod functions;
 mod parse;
@@ -58,6 +59,7 @@ use std::sync::Arc;
 pub use authorizer::{AUTHORIZER, Authorize, Question, authorizer};
 pub use budget::{Budget, PER_EXPRESSION, PER_MATCH_CONDITIONS, PER_REQUEST};
 pub use error::{CompileError, Error};
+pub use estimate::Shape;
 pub use types::{DYN, Field, ListType, ObjectType, Order, Type, escape};
 pub use value::{Cidr, Host, Key, List, Map, Struct, Text, Value};
 pub use words::is_word;
@@ -102,10 +104,10 @@ impl Env {
         let wrong = |(at, message): (usize, String)| CompileError(vec![Issue::new(source, at, message)]);
         let mut expr = parse::parse(source).map_err(wrong)?;
         let variables = self.variables.clone();
-        let mut checker = Checker { source, variables, builds: self.builds, issues: Vec::new() };
+        let mut checker = Checker { source, variables, builds: self.builds, issues: Vec::new(), types: Vec::new() };
         let output = checker.check(&mut expr);
         match checker.issues.is_empty() {
-            true => Ok(Program { expr, output }),
+            true => Ok(Program { expr, output, types: checker.types }),
             false => Err(CompileError(checker.issues)),
         }
     }
@@ -116,6 +118,8 @@ impl Env {
 pub struct Program {
     expr: Expr,
     output: Type,
+    /// Of every node, by its number.
+    types: Vec<Type>,
 }
 
 impl Program {
@@ -134,6 +138,11 @@ impl Program {
         let mut names = BTreeSet::new();
         self.expr.names(&mut names);
         names.contains(name)
+    }
+
+    /// The most that evaluating it may cost, in the units of a [`Budget`], where its variables are of this shape.
+    pub fn worst_cost(&self, shape: &Shape) -> u64 {
+        estimate::worst(&self.expr, &self.types, shape)
     }
 
     /// The value of the expression for these values of its variables. Nothing else is looked at.

@@ -49,6 +49,48 @@ fn check(texts: &[&str], expected: Expect) {
     expected.assert_eq(&out);
 }
 
+/// Objects, optionals, times and what only functions know may be compared with null; texts and numbers may not.
+#[test]
+fn null_goes_with_what_may_be_missing() {
+    let inner = Type::object("object", [("name", Type::String)]);
+    let shape = Type::object("object", [("inner", inner), ("name", Type::String), ("since", Type::Timestamp)]);
+    let env = Env::new().variable("self", shape.clone());
+    let object = json!({ "inner": { "name": "a" }, "name": "b", "since": "2026-01-01T00:00:00Z" });
+    let mut out = String::new();
+    for text in [
+        "self.inner == null",
+        "null != self.?inner.?name",
+        "self.?inner == null",
+        "self.?inner.name != null",
+        "optional.none() == null",
+        "self.since != null",
+        "quantity('1') == null",
+        "self.name == null",
+        "[1] == null",
+    ] {
+        let outcome = match env.compile(text) {
+            Ok(program) => program.evaluate(&[("self", Value::typed(&object, &shape))], &mut Budget::default()),
+            Err(error) => {
+                let _ = writeln!(out, "{text} => {}", error.to_string().lines().next().unwrap_or_default());
+                continue;
+            }
+        };
+        let _ = writeln!(out, "{text} => {outcome:?}");
+    }
+    expect![[r#"
+        self.inner == null => Ok(Bool(false))
+        null != self.?inner.?name => Ok(Bool(true))
+        self.?inner == null => Ok(Bool(false))
+        self.?inner.name != null => Ok(Bool(true))
+        optional.none() == null => Ok(Bool(false))
+        self.since != null => Ok(Bool(true))
+        quantity('1') == null => Ok(Bool(false))
+        self.name == null => ERROR: <input>:1:11: found no matching overload for '_==_' applied to '(string, null)'
+        [1] == null => ERROR: <input>:1:5: found no matching overload for '_==_' applied to '(list(int), null)'
+    "#]]
+    .assert_eq(&out);
+}
+
 #[test]
 fn signs_bind_as_in_the_language() {
     check(

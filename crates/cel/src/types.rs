@@ -102,12 +102,21 @@ impl Type {
     pub(crate) fn goes_with(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Dyn, _) | (_, Self::Dyn) => true,
+            (Self::Null, other) | (other, Self::Null) => other.is_nullable(),
             (Self::List(one), Self::List(other)) => one.item.goes_with(&other.item),
             (Self::Map(one), Self::Map(other)) => one.0.goes_with(&other.0) && one.1.goes_with(&other.1),
             (Self::Optional(one), Self::Optional(other)) => one.goes_with(other),
             (Self::Object(one), Self::Object(other)) => one.name == other.name,
             _ => self == other,
         }
+    }
+
+    /// Whether there may be null in its place. Upstream: `isLegacyNullable` in cel-go's `checker/types.go`.
+    fn is_nullable(&self) -> bool {
+        matches!(
+            self,
+            Self::Null | Self::Optional(_) | Self::Object(_) | Self::Opaque(_) | Self::Timestamp | Self::Duration
+        )
     }
 
     /// What both are, else nothing known.

@@ -20,6 +20,15 @@ fn reason(error: &Error) -> &str {
     status(error).map_or("", |status| status.reason.as_str())
 }
 
+/// What was answered is not what was asked for. (kube takes a line of a watch that it cannot read for a `Status` without any content.)
+pub(crate) fn is_unreadable(error: &Error) -> bool {
+    match error {
+        Error::SerdeError(_) => true,
+        Error::Api(status) => status.code == 0 && status.reason.is_empty() && status.message.is_empty(),
+        _ => false,
+    }
+}
+
 /// The object does not exist.
 #[must_use]
 pub fn is_not_found(error: &Error) -> bool {

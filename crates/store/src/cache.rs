@@ -102,7 +102,7 @@ pub struct Options {
     pub history_maximum: usize,
     /// The most bytes of objects kept in the changes of a resource.
     pub history_bytes: usize,
-    /// Changes older than this are let go once there are more than the minimum.
+    /// Changes older than this are let go once there are more than the minimum, and exact reads of older states refused.
     pub history_age: Duration,
     /// Live changes that may wait for one watcher before it is ended as too slow.
     pub watcher_changes: usize,
@@ -189,8 +189,13 @@ impl<T: Decode> WatchCache<T> {
         reached.map_err(|_| TooLarge { requested: revision, current: progress.current() })
     }
 
-    /// A resource's objects at one revision, at no cost; an exact one lies within the history kept.
+    /// A resource's objects at one revision, at no cost; an exact one lies within the history kept, and is not older than
+    /// `Options::history_age` even where that reaches further: whoever pages that slowly is told so, as upstream tells it after a
+    /// compaction.
     pub fn snapshot(&self, resource: &str, at: &At) -> Result<Snapshot<T>, Expired> {
+        if let At::Exact(revision) = at {
+            self.shared.check_age(*revision)?;
+        }
         let current = self.current();
         self.shared.resource(resource).snapshot(at, current)
     }

@@ -41,20 +41,39 @@ impl Compactor {
     }
 }
 
-/// Decides where to cut: the newer `revisions` and whatever is younger than `age` stay.
+/// Decides where to cut: the newer `revisions` and whatever is younger than an age stay.
 struct Plan {
     revisions: u64,
-    age: Duration,
-    /// Where the store was at times about `age / 10` apart.
-    marks: VecDeque<(Instant, Revision)>,
+    marks: Marks,
 }
 
 impl Plan {
     fn new(revisions: u64, age: Duration) -> Self {
-        Plan { revisions, age, marks: VecDeque::new() }
+        Plan { revisions, marks: Marks::new(age) }
     }
 
     fn observe(&mut self, now: Instant, current: Revision, cut: Revision) -> Option<Revision> {
+        let by_age = self.marks.observe(now, current)?;
+        let to = by_age.min(Revision(current.0.saturating_sub(self.revisions)));
+        // A quarter more than must be kept may pile up, so that a cut is seldom and removes much.
+        let worth_it = to.0 >= cut.0 + (self.revisions / 4).max(1);
+        worth_it.then_some(to)
+    }
+}
+
+/// Where the store was at times about `age / 10` apart.
+pub(crate) struct Marks {
+    age: Duration,
+    marks: VecDeque<(Instant, Revision)>,
+}
+
+impl Marks {
+    pub(crate) fn new(age: Duration) -> Self {
+        Marks { age, marks: VecDeque::new() }
+    }
+
+    /// Takes notice of where the store is. Returns the latest place it is known to have been at for `age` or longer.
+    pub(crate) fn observe(&mut self, now: Instant, current: Revision) -> Option<Revision> {
         if self.marks.back().is_none_or(|(at, _)| now.duration_since(*at) >= self.age / 10) {
             self.marks.push_back((now, current));
         }
@@ -62,11 +81,7 @@ impl Plan {
         while self.marks.get(1).is_some_and(old) {
             self.marks.pop_front();
         }
-        let (_, by_age) = self.marks.front().copied().filter(old)?;
-        let to = by_age.min(Revision(current.0.saturating_sub(self.revisions)));
-        // A quarter more than must be kept may pile up, so that a cut is seldom and removes much.
-        let worth_it = to.0 >= cut.0 + (self.revisions / 4).max(1);
-        worth_it.then_some(to)
+        self.marks.front().copied().filter(old).map(|(_, revision)| revision)
     }
 }
 

@@ -176,3 +176,35 @@ impl fmt::Debug for SqliteStore {
         f.debug_struct("SqliteStore").field("path", &self.shared.path).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use sampan_meta::ManualClock;
+
+    fn store() -> (tempfile::TempDir, SqliteStore) {
+        let directory = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(Arc::new(ManualClock::default()));
+        let store = SqliteStore::open(&directory.path().join("store.db"), options).unwrap();
+        (directory, store)
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_query_is_an_error_to_its_caller_only() {
+        let (_directory, store) = store();
+        let panicked: Result<(), _> = store.reader.read(|_| panic!("as it should never")).await;
+        assert!(matches!(panicked, Err(Error::Unavailable(_))));
+        assert_eq!(store.current().await, Ok(Revision(0)));
+    }
+
+    #[tokio::test]
+    async fn a_write_behind_the_end_is_answered() {
+        let (_directory, store) = store();
+        let (closing, _closed) = oneshot::channel();
+        let write = Write::Create { data: Bytes::from_static(b"{}"), expires: None };
+        let write = store.write(Key::new("/configmaps", "default", "late"), write, Durability::Durable);
+        assert!(store.commands.push(Command::Close(closing)));
+        assert!(matches!(write.await, Err(Error::Unavailable(_))));
+    }
+}

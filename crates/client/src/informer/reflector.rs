@@ -43,6 +43,8 @@ enum End {
     Expired,
     /// Something is wrong; wait before going on from the last version.
     Failed(String),
+    /// An event is of an object that is not as its type says, and would come again: wait, then list those that are.
+    Unreadable(String),
 }
 
 impl<K: Watched> Reflector<K> {
@@ -98,6 +100,7 @@ impl<K: Watched> Reflector<K> {
                 End::Resume => {}
                 End::Expired => return,
                 End::Failed(failure) => self.wait_after(&failure).await,
+                End::Unreadable(failure) => return self.wait_after(&failure).await,
             }
         }
     }
@@ -131,6 +134,9 @@ impl<K: Watched> Reflector<K> {
         loop {
             let event = match timeout(SILENCE, events.next()).await {
                 Ok(Some(Ok(event))) => event,
+                Ok(Some(Err(failure))) if error::is_unreadable(&failure) => {
+                    return End::Unreadable("an object is not as its type says".to_owned());
+                }
                 Ok(Some(Err(failure))) => return End::Failed(error::message(&failure)),
                 Ok(None) | Err(_) => return End::Resume,
             };

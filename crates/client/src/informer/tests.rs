@@ -132,6 +132,24 @@ async fn what_happened_while_the_watch_was_away_is_not_missed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_object_that_cannot_be_read_keeps_nobody_from_the_others() {
+    let server = FakeServer::new();
+    server.create(PODS, pod("default", "a"));
+    let informer = started(&server).await;
+    let mut changes = informer.subscribe();
+    assert_eq!(next(&mut changes).await, "+a");
+    let mut odd = pod("default", "odd");
+    odd["spec"]["nodeName"] = json!({ "not": "a name" });
+    server.create(PODS, odd);
+    server.create(PODS, pod("default", "b"));
+    assert_eq!(next(&mut changes).await, "+b");
+    server.delete(&path("odd"));
+    server.create(PODS, pod("default", "c"));
+    assert_eq!(next(&mut changes).await, "+c");
+    assert_eq!(names(&informer.list()), ["a", "b", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_expired_version_leads_to_a_new_list_that_says_what_changed() {
     let server = FakeServer::new();
     server.create(PODS, pod("default", "kept"));

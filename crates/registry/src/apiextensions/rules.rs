@@ -1,5 +1,7 @@
 //! `x-kubernetes-validations`: rules in CEL. Upstream: `apiextensions-apiserver/pkg/apiserver/schema/cel`.
 
+pub(super) mod costs;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@ use sampan_meta::validation::{dns1035_label, dns1123_subdomain};
 use serde_json::Value;
 
 use super::conversion::REVIEW_VERSIONS;
+use super::rules::costs;
 use super::status::is_true;
 use crate::admissionregistration::address;
 use crate::validation::{immutable, invalid_all};
@@ -35,6 +36,9 @@ pub(super) fn definition(object: &Value) -> ErrorList {
     }
     validate_approval(&mut errors, object);
     validate_spec(&mut errors, object.get("spec").unwrap_or(&Value::Null), &Path::new("spec"));
+    if errors.is_empty() {
+        errors.extend(costs::check(object, None));
+    }
     errors.extend(status(object));
     errors
 }
@@ -44,6 +48,9 @@ pub(super) fn update(object: &Value, old: &Value) -> ErrorList {
     let mut errors = ErrorList::new();
     let path = Path::new("spec");
     validate_spec(&mut errors, object.get("spec").unwrap_or(&Value::Null), &path);
+    if errors.is_empty() {
+        errors.extend(costs::check(object, Some(old)));
+    }
     let names = path.child("names");
     if is_true(old, "Established") {
         immutable(&mut errors, object, old, "/spec/scope", &path.child("scope"));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -12,8 +13,8 @@ use super::coalesce::Coalesce;
 use super::progress::Progress;
 use super::resource::{Incoming, Resource};
 use super::root::{Name, Root};
-use super::{Decode, Options};
-use crate::compaction::Compactor;
+use super::{Decode, Expired, Options};
+use crate::compaction::{Compactor, Marks};
 use crate::{Batch, Change, Error, Op, Record, Revision, Store};
 
 /// How long the follower waits before it asks a lost store again: from, to.
@@ -24,6 +25,8 @@ pub(super) struct Shared<T> {
     pub(super) options: Options,
     pub(super) progress: Progress,
     pub(super) coalesce: Coalesce,
+    /// The oldest state that is shown exactly, however quiet the resource.
+    floor: AtomicU64,
     resources: RwLock<Resources<T>>,
     failure: Mutex<Option<Error>>,
 }
@@ -47,6 +50,7 @@ impl<T: Decode> Shared<T> {
             options,
             progress,
             coalesce: Coalesce::default(),
+            floor: AtomicU64::default(),
             resources: RwLock::new(Resources { start, by_name }),
             failure: Mutex::new(None),
         }))
@@ -96,6 +100,18 @@ impl<T: Decode> Shared<T> {
         }
         self.progress.publish(start);
         Ok(())
+    }
+
+    /// Refuses a state that is too old to be shown exactly.
+    pub(super) fn check_age(&self, requested: Revision) -> Result<(), Expired> {
+        let oldest = Revision(self.floor.load(Ordering::SeqCst));
+        if requested < oldest { Err(Expired { requested, oldest }) } else { Ok(()) }
+    }
+
+    fn raise_floor(&self, to: Option<Revision>) {
+        if let Some(Revision(to)) = to {
+            self.floor.fetch_max(to, Ordering::SeqCst);
+        }
     }
 
     fn trim(&self, now: Instant) {
@@ -158,12 +174,13 @@ fn read<T: Decode>(change: Change) -> Incoming<T> {
 /// Follows until the task is aborted. Timers run only while the store is lost.
 pub(super) async fn run<T: Decode>(shared: Arc<Shared<T>>) {
     let mut compactor = Compactor::new(shared.store.clone(), shared.options.log_revisions, shared.options.log_age);
+    let mut marks = Marks::new(shared.options.history_age);
     let mut backoff = BACKOFF.0;
     let mut must_load = false;
     loop {
         let failure = match must_load {
             true => shared.reload().await.err(),
-            false => Some(follow(&shared, &mut compactor, &mut backoff).await),
+            false => Some(follow(&shared, &mut compactor, &mut marks, &mut backoff).await),
         };
         must_load = match failure {
             None => {
@@ -182,7 +199,12 @@ pub(super) async fn run<T: Decode>(shared: Arc<Shared<T>>) {
 }
 
 /// Applies changes until the store fails; returns why.
-async fn follow<T: Decode>(shared: &Shared<T>, compactor: &mut Compactor, backoff: &mut Duration) -> Error {
+async fn follow<T: Decode>(
+    shared: &Shared<T>,
+    compactor: &mut Compactor,
+    marks: &mut Marks,
+    backoff: &mut Duration,
+) -> Error {
     let mut changes = shared.store.changes(shared.progress.current());
     let mut trimmed = Instant::now();
     while let Some(batch) = changes.next().await {
@@ -195,7 +217,9 @@ async fn follow<T: Decode>(shared: &Shared<T>, compactor: &mut Compactor, backof
         }
         *backoff = BACKOFF.0;
         let now = Instant::now();
-        compactor.observe(now, shared.progress.current());
+        let current = shared.progress.current();
+        compactor.observe(now, current);
+        shared.raise_floor(marks.observe(now, current));
         if now.duration_since(trimmed) > shared.options.history_age / 4 {
             shared.trim(now);
             trimmed = now;

@@ -61,6 +61,13 @@ impl<T> Queue<T> {
         self.inner.filled.notify_one();
     }
 
+    /// Takes no more and drops what is in, for nobody will read it.
+    pub(super) fn abandon(&self) {
+        self.close();
+        let items = std::mem::take(&mut self.inner.state.lock().items);
+        drop(items);
+    }
+
     /// Takes the first item, waiting for one until a time, or as long as it takes.
     pub(super) fn next(&self, until: Option<Instant>) -> Next<T> {
         let mut state = self.inner.state.lock();

@@ -1,5 +1,6 @@
 //! Reads, on a thread of their own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -82,7 +83,10 @@ fn run(jobs: &Queue<Job>, shared: &Shared) {
     while let Next::Item(job) = jobs.next(None) {
         let ready = ensure_open(&mut database, shared);
         let connection = ready.map(|()| &mut database.as_mut().expect("it was just opened").connection);
-        job(connection, &shared.path);
+        // The caller's answer goes with the job; the connection may be amid something.
+        if catch_unwind(AssertUnwindSafe(|| job(connection, &shared.path))).is_err() {
+            database = None;
+        }
     }
 }
 

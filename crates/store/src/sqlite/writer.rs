@@ -240,3 +240,11 @@ impl Writer {
         Ok(database)
     }
 }
+
+/// However the thread ends, nobody waits for it any longer.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.commands.abandon();
+        self.shared.feed.close();
+    }
+}

@@ -247,6 +247,35 @@ async fn history_is_bounded_in_number_and_bytes() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_old_state_is_not_shown_exactly_however_quiet_its_resource() {
+    let store = Place::new(Kind::Memory).open().await;
+    let cache = start(&store, Options::default()).await;
+    let first = put(&cache, "a", "").await;
+    let other = async || {
+        let key = Key::new("/leases", "default", "of-a-node");
+        let note = cache.get(&key).map(|note| note.revision);
+        let write = note.map_or_else(|| kit::create(""), |revision| kit::update(revision, ""));
+        cache.write(key, write, Durability::Durable).await.unwrap()
+    };
+    tokio::time::advance(Duration::from_secs(31)).await;
+    let second = other().await;
+    for _ in 0..8 {
+        tokio::time::advance(Duration::from_secs(31)).await;
+        other().await;
+    }
+    assert!(state(&cache, At::Exact(first)).is_ok(), "five minutes are not over");
+    for _ in 0..2 {
+        tokio::time::advance(Duration::from_secs(31)).await;
+        other().await;
+    }
+    // Its place in the log is known when the next change comes.
+    other().await;
+    assert_eq!(state(&cache, At::Exact(first)).unwrap_err(), Expired { requested: first, oldest: second });
+    assert!(state(&cache, At::Exact(second)).is_ok());
+    assert!(cache.watch("/configmaps", Scope::default(), first).is_ok(), "the history reaches further");
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_is_left_out_until_it_can() {
     let store = Place::new(Kind::Memory).open().await;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sampan_store::{Durability, Error, Op, Revision, Store};
 
@@ -58,6 +58,15 @@ fn acknowledge(name: &str, at: Revision, data: &str) {
 /// What was acknowledged, by revision: the object's name and data; no data: it is gone.
 type Acknowledged = BTreeMap<Revision, (String, String)>;
 
+/// When a child is killed.
+#[derive(Clone, Copy)]
+enum Moment {
+    /// So long after its start.
+    After(Duration),
+    /// When it has said so much.
+    Lines(usize),
+}
+
 /// A child at work.
 struct Writer {
     child: Child,
@@ -82,14 +91,22 @@ impl Writer {
         Writer { child, lines }
     }
 
-    /// Kills it after so many lines, or so long after its last one, and returns all that it acknowledged. What it said before is still
-    /// in the pipe, and counts.
-    fn kill_after(mut self, lines: usize, silence: Duration) -> Acknowledged {
+    /// Kills it at a moment, and returns all that it acknowledged. What it said before is still in the pipe, and counts.
+    fn kill(mut self, moment: Moment) -> Acknowledged {
         let mut said: Vec<String> = Vec::new();
-        while said.len() < lines {
-            match self.lines.recv_timeout(silence) {
-                Ok(line) => said.push(line),
-                Err(_) => break,
+        match moment {
+            Moment::After(time) => {
+                let end = Instant::now() + time;
+                // A writer on a fast disk is never silent: only a time that its lines do not put off ends it.
+                while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                    said.push(line);
+                }
+            }
+            Moment::Lines(lines) => {
+                while said.len() < lines {
+                    let line = self.lines.recv_timeout(Duration::from_secs(60));
+                    said.push(line.unwrap_or_else(|_| panic!("the child fell silent after {said:?}")));
+                }
             }
         }
         assert!(self.child.try_wait().unwrap().is_none(), "the child ended by itself: {said:?}");
@@ -112,11 +129,11 @@ async fn nothing_acknowledged_is_lost(place: Place, target: &str, kills: u64) {
     let (mut objects, mut at, mut total) = (BTreeMap::new(), Revision(0), 0);
     for run in 0..kills {
         // Some die while they start, some amid their first writes, some at work.
-        let (lines, silence) = match dice.roll(4) {
-            0 => (usize::MAX, Duration::from_micros(dice.roll(20_000))),
-            _ => (1 + usize::try_from(dice.roll(30)).unwrap(), Duration::from_secs(60)),
+        let moment = match dice.roll(4) {
+            0 => Moment::After(Duration::from_micros(dice.roll(60_000))),
+            _ => Moment::Lines(1 + usize::try_from(dice.roll(30)).unwrap()),
         };
-        let acknowledged = Writer::start(target, run).kill_after(lines, silence);
+        let acknowledged = Writer::start(target, run).kill(moment);
         total += acknowledged.len();
         let store = place.open().await;
         let current = store.current().await.unwrap();
@@ -137,11 +154,11 @@ async fn nothing_acknowledged_is_lost(place: Place, target: &str, kills: u64) {
     assert!(total > usize::try_from(kills).unwrap() * 5, "{total} writes were acknowledged");
 }
 
-/// Each kill takes a disk's time; `CRASH_KILLS=200` asks for more of them.
+/// Each kill takes some fsyncs' time; `CRASH_KILLS=1000` asks for more of them.
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "how many kills is the caller's business")]
 async fn killed_writers_on_sqlite_lose_nothing_acknowledged() {
-    let kills = std::env::var("CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(10);
+    let kills = std::env::var("CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(200);
     let place = Place::new(Kind::Sqlite);
     let target = place.file().to_str().unwrap().to_owned();
     nothing_acknowledged_is_lost(place, &target, kills).await;
@@ -160,8 +177,7 @@ async fn a_store_killed_while_it_is_made_is_made_by_the_next() {
     for moment in 0..30 {
         let place = Place::new(Kind::Sqlite);
         let target = place.file().to_str().unwrap().to_owned();
-        let silence = Duration::from_micros(moment * 1_000);
-        drop(Writer::start(&target, 0).kill_after(usize::MAX, silence));
+        drop(Writer::start(&target, 0).kill(Moment::After(Duration::from_millis(moment))));
         let store = place.open().await;
         let made = store.write(key("after"), kit::create("x"), Durability::Durable).await;
         assert!(matches!(made, Ok(_) | Err(Error::Exists(_))), "{made:?}");
