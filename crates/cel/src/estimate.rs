@@ -171,7 +171,7 @@ impl<'e> Estimator<'e> {
             cost = cost.saturating_add(own);
             item = Some(item.map_or_else(|| known.size(), |item| item.union(known.size())));
         }
-        (cost, Known { entry: Some((Container::List, item.unwrap_or(Size::exactly(0)))), ..Known::default() })
+        (cost, Known { entry: Some((Container::List, item.unwrap_or_else(|| Size::exactly(0)))), ..Known::default() })
     }
 
     fn map(&mut self, entries: &[(Expr, Expr, bool)]) -> (u64, Known) {
@@ -181,7 +181,7 @@ impl<'e> Estimator<'e> {
             cost = cost.saturating_add(self.cost(key).0).saturating_add(own);
             item = Some(item.map_or_else(|| known.size(), |item| item.union(known.size())));
         }
-        (cost, Known { entry: Some((Container::Map, item.unwrap_or(Size::exactly(0)))), ..Known::default() })
+        (cost, Known { entry: Some((Container::Map, item.unwrap_or_else(|| Size::exactly(0)))), ..Known::default() })
     }
 
     /// The sums are those of what cel-go's macros expand to: what a loop begins with, its condition, its step, its result.

@@ -62,7 +62,7 @@ impl Estimator<'_> {
             ("format", true) => plain(text(0, TEXT)),
             ("lowerAscii" | "upperAscii" | "substring" | "trim", true) => sized(text(0, TEXT), size(0)),
             ("replace", true) => sized(text(0, 2.0 * TEXT), replaced(size(0), size(1), size(2))),
-            ("split", true) => sized(text(0, 2.0 * TEXT), Size::at_most(limit(call).unwrap_or(size(0).max))),
+            ("split", true) => sized(text(0, 2.0 * TEXT), Size::at_most(limit(call).unwrap_or_else(|| size(0).max))),
             ("join", true) => {
                 let joined = self.joined(call, args);
                 sized(scaled(joined.max, TEXT), joined)

@@ -16,7 +16,7 @@ fn give(given: &mut Given, from: &NodeNetworks, node: &str, taken: &[(&str, &[&s
     let taken = owned.iter().map(|(node, has)| (*node, has.as_slice())).collect();
     let networks = given.give(from, node, &taken);
     networks
-        .map_or("nothing".to_owned(), |networks| networks.iter().map(Network::to_string).collect::<Vec<_>>().join(" "))
+        .map_or_else(|| "nothing".to_owned(), |networks| networks.iter().map(Network::to_string).collect::<Vec<_>>().join(" "))
 }
 
 fn refused(cluster: &[&str], ipv4: Option<u8>, ipv6: Option<u8>, expected: Expect) {
@@ -85,7 +85,7 @@ proptest! {
     ) {
         let network = |(address, prefix)| format!("{}/{prefix}", Ipv4Addr::from(address));
         let cluster = network((first, prefix));
-        let from = NodeNetworks::new(&[cluster.clone()], (Some(prefix + more), None)).expect("the prefix fits");
+        let from = NodeNetworks::new(std::slice::from_ref(&cluster), (Some(prefix + more), None)).expect("the prefix fits");
         let seen: Vec<String> = seen.into_iter().map(network).collect();
         let mut used: Vec<Network> = seen.iter().filter_map(|text| Network::parse(text)).collect();
         let mut given = Given::default();
