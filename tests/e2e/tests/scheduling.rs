@@ -13,18 +13,19 @@ fn start(configuration: &Path) -> Cluster {
 /// A node that nobody serves: pods are bound to it and wait.
 fn node(cluster: &Cluster, name: &str, labels: &str) {
     let status = "{allocatable: {cpu: '4', memory: 4Gi, pods: '10'}, capacity: {cpu: '4', memory: 4Gi, pods: '10'}}";
-    let node = format!("{{apiVersion: v1, kind: Node, metadata: {{name: {name}, labels: {labels}}}, status: {status}}}");
+    let node =
+        format!("{{apiVersion: v1, kind: Node, metadata: {{name: {name}, labels: {labels}}}, status: {status}}}");
     cluster.apply(&node).ok();
 }
 
 /// A pod for that profile, which tolerates everything.
 fn pod(cluster: &Cluster, name: &str, labels: &str, scheduler: &str, cpu: &str) {
     let container = format!("{{name: main, image: 'sampan.local/none:1', resources: {{requests: {{cpu: {cpu}}}}}}}");
-    let spec = format!("{{schedulerName: {scheduler}, tolerations: [{{operator: Exists}}], containers: [{container}]}}");
-    cluster.apply(&format!(
-        "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, labels: {labels}}}, spec: {spec}}}"
-    ))
-    .ok();
+    let spec =
+        format!("{{schedulerName: {scheduler}, tolerations: [{{operator: Exists}}], containers: [{container}]}}");
+    cluster
+        .apply(&format!("{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, labels: {labels}}}, spec: {spec}}}"))
+        .ok();
 }
 
 fn scheduled(cluster: &Cluster, name: &str) -> String {
@@ -79,4 +80,17 @@ profiles:
     cluster.until("a condition", || Some(cluster.field("pod waits-0", reason)).filter(|said| said == "SchedulerError"));
     pod(&cluster, "goes", "{}", "default-scheduler", "10m");
     assert_eq!(scheduled(&cluster, "goes"), "node-1");
+}
+
+#[test]
+fn the_sample_does_what_its_readme_says() {
+    let cluster = start(&sample("tenants/scheduler.yaml"));
+    cluster.push("hello-http", &sample("hello-http/hello-http.wasm"));
+    cluster.kubectl_with(&["apply", "-f", &sample("tenants/manifest.yaml").display().to_string()]).ok();
+    let why = "0/1 nodes are available: 1 node(s) belong to another tenant.";
+    cluster.until("an event that tells why no pod runs", || {
+        Some(cluster.kubectl("describe pod -l app=blue").ok()).filter(|text| text.contains(why))
+    });
+    cluster.kubectl("label node --all tenant=blue").ok();
+    cluster.kubectl("rollout status deploy/blue --timeout=60s").ok();
 }

@@ -115,7 +115,7 @@ fn who_traps_spins_swells_or_lies_is_told_of_with_what_to_do() {
         (
             "(loop $again (if (i32.eq (memory.grow (i32.const 4)) (i32.const -1)) (then (call $boom))) (br $again)) (i32.const 64)",
             expect![
-                "it wanted 1048576 bytes of memory, over its limit of 1048576; raise args.memory in its pluginConfig"
+                "it wanted 1048584 bytes of memory, over its limit of 1048576; raise args.memory in its pluginConfig"
             ],
         ),
         (
