@@ -80,13 +80,12 @@ fn what_cannot_be_used_is_said() {
 fn cluster() -> Snapshot {
     let mut cluster = Snapshot::default();
     for number in 0..5000 {
-        let mut labels = json!({"topology.kubernetes.io/zone": number % 3, "kubernetes.io/hostname": number});
-        labels["topology.kubernetes.io/zone"] = format!("zone-{}", number % 3).into();
-        labels["kubernetes.io/hostname"] = format!("node-{number}").into();
+        let (zone, name) = (format!("zone-{}", number % 3), format!("node-{number}"));
+        let mut labels = json!({"topology.kubernetes.io/zone": zone, "kubernetes.io/hostname": name});
         if number % 4 != 0 {
             labels["tenant"] = format!("tenant-{}", number % 4).into();
         }
-        let node = json!({"metadata": {"name": format!("node-{number}"), "labels": labels},
+        let node = json!({"metadata": {"name": name, "labels": labels},
             "status": {"allocatable": {"cpu": "4", "memory": "32Gi", "pods": "110"}}});
         cluster.set_node(Arc::new(serde_json::from_value(node).unwrap()));
     }
