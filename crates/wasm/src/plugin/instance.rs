@@ -165,6 +165,11 @@ impl Instance {
     }
 }
 
+/// It will not do with this configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("it refuses its args.config: {0}")]
+struct Refusal(String);
+
 /// A call with types that [`make`] has compared with those of the component.
 fn typed<P, R>(function: Func) -> TypedFunc<P, R>
 where
@@ -200,7 +205,7 @@ fn make(code: &Code, store: &mut Store<State>, config: &str) -> wasmtime::Result
     }
     rearm(store);
     let (configured,) = configure.typed::<(&str,), Configured>(&*store)?.call(&mut *store, (config,))?;
-    configured.map_err(|why| format_err!("it refuses its args.config: {}", shortened(why)))?;
+    configured.map_err(|why| wasmtime::Error::new(Refusal(shortened(why))))?;
     Ok(Functions { told: [nodes, usage], filter, score })
 }
 
@@ -248,7 +253,10 @@ fn explain(error: &wasmtime::Error, state: &State) -> String {
             "it wanted {wanted} bytes of memory, over its limit of {limit}; raise args.memory in its pluginConfig"
         );
     }
-    format!("{}; mend its component", describe(error))
+    match error.downcast_ref::<Refusal>() {
+        Some(refusal) => refusal.to_string(),
+        None => format!("{}; mend its component", describe(error)),
+    }
 }
 
 fn refused(verdict: Verdict, nodes: usize) -> wasmtime::Result<Refused> {
