@@ -5,6 +5,7 @@ mod authentication;
 mod bootstrap;
 mod controllers;
 pub(crate) mod encryption;
+mod scheduler;
 mod store;
 mod target;
 mod tracing_config;
@@ -58,6 +59,7 @@ pub(crate) async fn run(options: arguments::Server) -> Result<()> {
 impl Server {
     /// Opens the state, starts every part of a server and returns once the API answers.
     pub(crate) async fn start(options: &arguments::Server, parts: &mut Parts, outside: Outside) -> Result<Self> {
+        let profiles = scheduler::profiles(options.scheduler_config.as_deref())?;
         let layout = Layout::create(&options.data.data_dir)?;
         let lock = layout.lock()?;
         let authority = Authority::open(&layout.pki(), outside.clock.clone(), outside.entropy.clone());
@@ -88,7 +90,7 @@ impl Server {
         server.serve(listener, audit, parts)?;
         bootstrap::run(&server, (server._range.kubernetes(), port)).await?;
         server.aggregate(parts)?;
-        server.start_parts(&options.controllers, parts)?;
+        server.start_parts(&options.controllers, profiles, parts)?;
         server.keep_kubeconfig(parts)?;
         store.reseal(parts);
         store.watch_services(&server.api, parts);
@@ -146,10 +148,15 @@ impl Server {
         Ok(())
     }
 
-    fn start_parts(&self, options: &arguments::ControllerManager, parts: &mut Parts) -> Result<()> {
+    fn start_parts(
+        &self,
+        options: &arguments::ControllerManager,
+        profiles: Vec<sampan_scheduler::Profile>,
+        parts: &mut Parts,
+    ) -> Result<()> {
         let scheduler = sampan_scheduler::Options {
             client: self.client_as(User::new("system:kube-scheduler", [""; 0])),
-            profiles: vec![sampan_scheduler::Profile::new("default-scheduler")],
+            profiles,
             clock: self.outside.clock.clone(),
             entropy: self.outside.entropy.clone(),
         };

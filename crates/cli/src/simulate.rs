@@ -118,6 +118,9 @@ struct Flags {
 fn server_options(options: &Simulate, directory: &Path) -> Result<ServerOptions> {
     let mut flags: Vec<std::ffi::OsString> = vec!["server".into(), "--data-dir".into(), directory.into()];
     flags.extend(["--api-port=0".into(), format!("--store={}", options.store).into()]);
+    if let Some(file) = &options.scheduler_config {
+        flags.extend(["--scheduler-config".into(), file.into()]);
+    }
     if !options.audit_log {
         flags.push("--audit-log-path=".into());
     }

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::place::{Cursor, Placement, Unschedulable, place};
+use crate::plugins::Failure;
 use crate::preempt::{Preemption, preempt};
 use crate::queue::Queue;
 use crate::{Event, PodRequest, Profile, Snapshot};
@@ -100,6 +101,7 @@ impl Scheduler {
             let Some(profile) = profile_of(&self.profiles, &pod) else { continue };
             match place(&pod, &mut self.snapshot, profile, &mut self.cursor) {
                 Ok(placement) => self.assume(pod, placement),
+                Err(Unschedulable { failure: Some(failure), .. }) => self.undecided(&pod, &failure),
                 Err(failure) => self.make_room(&pod, failure),
             }
         }
@@ -110,6 +112,14 @@ impl Scheduler {
         self.snapshot.storage.assume(&pod, &placement.node, &placement.volumes);
         self.snapshot.place(pod.clone(), &placement.node);
         self.writer.bind(pod, placement);
+    }
+
+    /// A plugin could not say where the pod may go: it is tried again later and later, whatever happens meanwhile.
+    fn undecided(&mut self, pod: &Arc<PodRequest>, failure: &Failure) {
+        tracing::warn!(pod = %pod.name, %failure, "failed to decide where a pod runs");
+        self.queue.retry(&pod.uid);
+        let nomination = self.snapshot.nomination(&pod.uid).or_else(|| pod.nominated());
+        self.writer.report_unschedulable(pod, "SchedulerError", failure.to_string(), nomination);
     }
 
     /// The pod fits nowhere: less important ones may have to go.
@@ -130,7 +140,7 @@ impl Scheduler {
             None => drop(self.snapshot.forget_nomination(&pod.uid)),
         }
         self.queue.wait(&pod.uid, failure.plugins);
-        self.writer.report_unschedulable(pod, failure.message(), nomination.as_deref());
+        self.writer.report_unschedulable(pod, "Unschedulable", failure.message(), nomination.as_deref());
     }
 
     /// Sends the victims away and returns the node.

@@ -12,6 +12,7 @@
 //! - Nothing polls: a pod that fits nowhere waits until something happens of which a plugin that refused it says that it can help.
 
 pub mod event;
+pub mod extension;
 pub mod place;
 pub mod plugins;
 pub mod pod;
@@ -29,6 +30,7 @@ mod testing;
 
 pub use driver::{Options, Scheduler};
 pub use event::{Event, NodeChange};
+pub use extension::{Extended, Extension};
 pub use place::{Cursor, Placement, Unschedulable, place};
 pub use plugins::{Plugin, Verdict};
 pub use pod::PodRequest;

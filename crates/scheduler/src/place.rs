@@ -3,7 +3,7 @@
 mod filters;
 mod unschedulable;
 
-use crate::plugins::{Candidate, Verdict};
+use crate::plugins::{Candidate, Failure, Verdict};
 use crate::storage::{self, VolumePlan};
 use crate::{NodeState, PodRequest, Profile, Snapshot};
 
@@ -29,8 +29,12 @@ pub struct Cursor {
     pub turn: usize,
 }
 
+/// So many nodes at least are asked about at once where plugins are asked so.
+const AT_ONCE: usize = 64;
+
 /// Decides where `pod` goes. In large clusters the best of enough nodes is taken, not of all. The cluster is changed in its memory alone:
-/// what has to be counted for this pod is counted from then on.
+/// what has to be counted for this pod is counted from then on. Where a plugin cannot say, nothing is decided
+/// ([`Unschedulable::failure`]).
 pub fn place(
     pod: &PodRequest,
     cluster: &mut Snapshot,
@@ -43,10 +47,15 @@ pub fn place(
     let mut failure = Unschedulable::new(cluster.order().len());
     let fitting = search(pod, cluster, &filters, cursor, &mut failure);
     cursor.turn = cursor.turn.wrapping_add(1);
-    let node = match fitting.as_slice() {
-        [] => return Err(failure),
-        [only] => only,
-        several => best(pod, cluster, profile, several, cursor.turn),
+    let chosen = fitting.and_then(|fitting| match fitting.as_slice() {
+        [] => Ok(None),
+        [only] => Ok(Some(*only)),
+        several => best(pod, cluster, profile, several, cursor.turn).map(Some),
+    });
+    let node = match chosen {
+        Ok(Some(node)) => node,
+        Ok(None) => return Err(failure),
+        Err(why) => return Err(failure.failed(why)),
     };
     let volumes = storage::plan(pod, node, &cluster.storage).unwrap_or_default();
     Ok(Placement { node: node.name.clone(), volumes })
@@ -59,19 +68,16 @@ fn search<'a>(
     filters: &Filters<'_>,
     cursor: &mut Cursor,
     failure: &mut Unschedulable,
-) -> Vec<&'a NodeState> {
+) -> Result<Vec<&'a NodeState>, Failure> {
     if let Some(refused) = filters.refused() {
         failure.refuse_all(refused);
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let nominated = cluster.nomination(&pod.uid).or_else(|| pod.nominated()).and_then(|name| cluster.node(name));
-    if let Some(node) =
-        nominated.filter(|node| filters.allow(node) && verdict(pod, node, cluster, filters).1 == Verdict::Fits)
-    {
-        return vec![node];
+    if let Some(node) = emptied(pod, cluster, filters) {
+        return Ok(vec![node]);
     }
     let order = cluster.order();
-    let (mut fitting, mut examined) = (Vec::new(), 0);
+    let (mut fitting, mut open, mut examined) = (Vec::new(), Vec::new(), 0);
     let enough = enough_nodes(order.len(), filters.percentage);
     let start = if order.is_empty() { 0 } else { cursor.start % order.len() };
     let narrowed = filters.nodes(cluster);
@@ -83,33 +89,47 @@ fn search<'a>(
     for node in nodes {
         examined += 1;
         match verdict(pod, node, cluster, filters) {
-            (_, Verdict::Fits) => fitting.push(node),
+            (_, Verdict::Fits) => open.push(node),
             (plugin, verdict) => failure.refuse(node.slot, plugin, verdict),
         }
-        if fitting.len() >= enough {
-            break;
+        if open.len() >= (enough - fitting.len()).max(AT_ONCE) {
+            filters.sift(&mut open, failure)?;
+            fitting.append(&mut open);
+            if fitting.len() >= enough {
+                break;
+            }
         }
     }
+    filters.sift(&mut open, failure)?;
+    fitting.append(&mut open);
     cursor.start = start + examined;
     failure.exclude(order.len() - examined.min(order.len()), filters.narrowing());
-    fitting
+    Ok(fitting)
 }
 
-/// What the first plugin to refuse says, and its number. Where others wait for room on the node that go before this pod, it must fit
-/// beside them; and without them as well, because they may never come.
+/// The node where room was made for the pod, if it fits there now.
+fn emptied<'a>(pod: &PodRequest, cluster: &'a Snapshot, filters: &Filters<'_>) -> Option<&'a NodeState> {
+    let name = cluster.nomination(&pod.uid).or_else(|| pod.nominated())?;
+    let node = cluster.node(name).filter(|node| filters.allow(node))?;
+    let fits = verdict(pod, node, cluster, filters).1 == Verdict::Fits && filters.sift_one(node).1 == Verdict::Fits;
+    fits.then_some(node)
+}
+
+/// What the first plugin to refuse says of those that are asked about each node, and its number. Where others wait for room on the node
+/// that go before this pod, it must fit beside them; and without them as well, because they may never come.
 fn verdict(pod: &PodRequest, node: &NodeState, cluster: &Snapshot, filters: &Filters<'_>) -> (usize, Verdict) {
     if cluster.has_nominated() {
         let goes_before = |other: &&std::sync::Arc<PodRequest>| other.priority >= pod.priority && other.uid != pod.uid;
         let come: Vec<_> = cluster.nominated_on(&node.name).filter(goes_before).cloned().collect();
         if !come.is_empty() {
             let then = node.changed([], &come);
-            let verdict = filters.check(&Candidate { node: &then, gone: &[], come: &come });
+            let verdict = filters.check_each(&Candidate { node: &then, gone: &[], come: &come });
             if verdict.1 != Verdict::Fits {
                 return verdict;
             }
         }
     }
-    filters.check(&Candidate { node, gone: &[], come: &[] })
+    filters.check_each(&Candidate { node, gone: &[], come: &[] })
 }
 
 /// Of how many fitting nodes the best is good enough. Upstream's `numFeasibleNodesToFind` with its default percentage.
@@ -125,18 +145,18 @@ fn best<'a>(
     profile: &Profile,
     nodes: &[&'a NodeState],
     turn: usize,
-) -> &'a NodeState {
+) -> Result<&'a NodeState, Failure> {
     let mut totals = vec![0; nodes.len()];
     for enabled in profile.plugins.iter().filter(|enabled| enabled.weight != 0) {
         let Some(score) = enabled.plugin.pre_score(pod, cluster) else { continue };
-        let scores = score(nodes);
+        let scores = score(nodes)?;
         debug_assert!(scores.iter().all(|score| (0..=100).contains(score)), "{}: {scores:?}", enabled.plugin.name());
         totals.iter_mut().zip(scores).for_each(|(total, score)| *total += score * enabled.weight);
     }
     let highest = totals.iter().copied().max().unwrap_or(0);
     let equal: Vec<_> =
         nodes.iter().zip(&totals).filter(|(_, total)| **total == highest).map(|(node, _)| node).collect();
-    equal[turn % equal.len()]
+    Ok(equal[turn % equal.len()])
 }
 
 #[cfg(test)]

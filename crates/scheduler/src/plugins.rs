@@ -35,7 +35,14 @@ pub enum Verdict {
     Refused(SmallVec<[Reason; 1]>),
     /// It cannot, whichever pods went: upstream's `UnschedulableAndUnresolvable`.
     Impossible(SmallVec<[Reason; 1]>),
+    /// The plugin could not say: nothing is decided on the pod, which is tried again later.
+    Failed(Failure),
 }
+
+/// A plugin did not answer: what it ran into, as the pod's event is to tell.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Failure(pub String);
 
 impl Verdict {
     /// Refuses for one reason that other pods make.
@@ -79,8 +86,20 @@ impl Candidate<'_> {
 /// Asks whether the pod it was made for fits on a node.
 pub type Filter<'a> = Box<dyn Fn(&Candidate<'_>) -> Verdict + 'a>;
 
+/// Asks which of many nodes fit, at once; other pods make no difference to the answer.
+pub type Sieve<'a> = Box<dyn Fn(&[&NodeState]) -> Result<Sifted, Failure> + 'a>;
+
+/// What a [`Sieve`] holds back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sifted {
+    /// Places in the question of the nodes that do not fit, ascending.
+    pub refused: Vec<usize>,
+    /// Why.
+    pub reason: Reason,
+}
+
 /// Says how good nodes are for the pod it was made for, each from 0 to 100.
-pub type Score<'a> = Box<dyn Fn(&[&NodeState]) -> Vec<i64> + 'a>;
+pub type Score<'a> = Box<dyn Fn(&[&NodeState]) -> Result<Vec<i64>, Failure> + 'a>;
 
 /// What a plugin says of a pod before it has seen a node.
 pub enum PreFilter<'a> {
@@ -90,6 +109,8 @@ pub enum PreFilter<'a> {
     Check(Filter<'a>),
     /// As `Check`, but only these nodes can fit.
     Narrow(Vec<String>, Filter<'a>),
+    /// Nodes must be asked about, and better many at once than each by itself.
+    Sift(Sieve<'a>),
     /// No node will do, whichever pods went.
     Refuse(Reason),
 }
@@ -100,8 +121,18 @@ pub enum PreFilter<'a> {
 /// The closures of [`Plugin::pre_filter`] and [`Plugin::pre_score`] are made once a decision and called for many nodes: what does not
 /// depend on the node is worked out before. They may be called for nodes that are not as the snapshot has them ([`Candidate`]).
 pub trait Plugin: Send + Sync {
-    /// Upstream's name of the plugin that does the same.
-    fn name(&self) -> &'static str;
+    /// Upstream's name of the plugin that does the same, or the name an extension was given.
+    fn name(&self) -> &str;
+
+    /// Whether it has anything to say of which nodes fit.
+    fn filters(&self) -> bool {
+        true
+    }
+
+    /// Whether it has anything to say of which nodes are better. Of those in [`all`] their weight says so.
+    fn scores(&self) -> bool {
+        true
+    }
 
     /// Looks at the pod before any node.
     fn pre_filter<'a>(&self, pod: &'a PodRequest, cluster: &'a Snapshot) -> PreFilter<'a> {

@@ -1,9 +1,13 @@
 //! A way to schedule, under a name that pods ask for in `spec.schedulerName`.
 
+mod choice;
+
 use crate::plugins::{self, Plugin};
 
+pub use choice::{Choice, ChoiceError, Point};
+
 /// Plugins by number, as bits: who refused a pod.
-pub type PluginSet = u32;
+pub type PluginSet = u64;
 
 /// Which plugins are asked, and how much each counts.
 pub struct Profile {
@@ -15,6 +19,7 @@ pub struct Profile {
 
 pub(crate) struct Enabled {
     pub(crate) plugin: Box<dyn Plugin>,
+    /// 0: its opinion on which nodes are better is not asked.
     pub(crate) weight: i64,
     pub(crate) filters: bool,
 }

@@ -3,6 +3,7 @@
 mod anchors;
 mod choices;
 mod counters;
+mod journal;
 mod node;
 mod terms;
 mod topology;
@@ -27,6 +28,7 @@ use topology::Topology;
 use upkeep::{labels_of, site};
 
 pub use counters::{Count, Counter, NodeScope};
+pub use journal::{Journal, NodeNews};
 pub use node::NodeState;
 pub use terms::OwnedTerm;
 pub(crate) use topology::NOWHERE;
@@ -57,6 +59,7 @@ pub struct Snapshot {
     images: HashMap<String, usize>,
     traits: Traits,
     order: OnceLock<Vec<usize>>,
+    journal: Journal,
 }
 
 /// How many nodes have something that most clusters have nowhere: plugins that look for it have nothing to do without.
@@ -100,6 +103,16 @@ impl Snapshot {
         &self.nodes[slot]
     }
 
+    /// The node of that number, while it exists.
+    pub fn numbered(&self, number: usize) -> Option<&NodeState> {
+        self.nodes.get(number).filter(|state| state.node.is_some())
+    }
+
+    /// What changed of nodes and of what runs there.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
     /// Adds a node or takes its new state.
     pub fn set_node(&mut self, node: Arc<Node>) {
         let name = node.metadata.name.clone().unwrap_or_default();
@@ -113,6 +126,7 @@ impl Snapshot {
         }
         self.count_traits(slot, false);
         self.nodes[slot].set_node(node);
+        self.journal.note(NodeNews::Node(slot));
         self.count_traits(slot, true);
         if !same_place {
             self.enter(slot);
@@ -125,6 +139,7 @@ impl Snapshot {
         self.leave(slot);
         self.count_traits(slot, false);
         self.nodes[slot].node = None;
+        self.journal.note(NodeNews::Node(slot));
         self.forget_if_empty(slot);
     }
 
@@ -136,6 +151,7 @@ impl Snapshot {
         self.placed.insert(pod.uid.clone(), slot);
         self.storage.count_users(&pod, 1);
         self.nodes[slot].add(pod.clone());
+        self.journal.note(NodeNews::Usage(slot));
         if self.nodes[slot].node.is_some() {
             self.count(&pod, slot);
         }
@@ -145,6 +161,7 @@ impl Snapshot {
     pub fn remove(&mut self, uid: &str) -> Option<(Arc<PodRequest>, String)> {
         let slot = self.placed.remove(uid)?;
         let pod = self.nodes[slot].remove(uid)?;
+        self.journal.note(NodeNews::Usage(slot));
         self.storage.count_users(&pod, -1);
         if self.nodes[slot].node.is_some() {
             self.uncount(&pod, slot);

@@ -57,6 +57,15 @@ pub(crate) fn pooling(places: u32) -> wasmtime::Result<Engine> {
     Engine::new(&config)
 }
 
+/// For scheduler plugins: compiled in the process that runs them, and called without waiting.
+pub(crate) fn plugins() -> wasmtime::Result<Engine> {
+    let mut config = base();
+    // Nothing in them waits, and what lets guests wait costs each call.
+    config.wasm_component_model_async(false);
+    config.concurrency_support(false);
+    Engine::new(&config)
+}
+
 /// Names the machine code that this program's engines can load: wasmtime's version, its settings and this CPU.
 pub(crate) fn compatibility(engine: &Engine) -> String {
     let mut hasher = DefaultHasher::new();

@@ -4,7 +4,8 @@
 //! `wasi:cli` commands and `wasi:http` services in sandbox processes apart from the agent.
 //!
 //! What it does not do: it knows nothing of pods, restarts, probes by HTTP or volumes' contents (the node does), gives out no
-//! addresses (a network does), and never runs or compiles guest code in the agent's own process.
+//! addresses (a network does), and never runs or compiles a pod's code in the agent's own process. (Scheduler plugins, which whoever
+//! starts a server names, run in the server: [`plugin`].)
 //!
 //! Invariants:
 //! - A sandbox process loads only machine code that the agent's compile child wrote ([`compile`]).
@@ -24,6 +25,7 @@ mod fleet;
 mod host;
 mod image;
 mod link;
+pub mod plugin;
 mod process;
 mod protocol;
 mod push;

@@ -2,6 +2,8 @@
 //!
 //! One set for all tests that run Wasm: of the runtime by itself and of whole clusters. It depends on nothing that runs them.
 
+pub mod scheduler;
+
 /// What every guest imports and may call: `$print`, `$write`, `$print_strings`, `$sleep`, `$read` and what fails.
 const PRELUDE: &str = r#"
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))

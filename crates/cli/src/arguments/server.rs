@@ -26,6 +26,9 @@ pub(crate) struct Server {
     /// Where to send spans of requests, a TracingConfiguration; when not given, there are none
     #[arg(long, value_name = "FILE")]
     pub(crate) tracing_config_file: Option<PathBuf>,
+    /// How pods are scheduled, a KubeSchedulerConfiguration: profiles with their plugins and weights, and plugins of your own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scheduler_config: Option<PathBuf>,
     /// Admission plugins beyond those that are always on, as kube-apiserver has them
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = ["DenyServiceExternalIPs"])]
     pub(crate) enable_admission_plugins: Vec<String>,

@@ -42,6 +42,9 @@ pub(crate) struct Simulate {
     /// Where objects are stored: `memory`, `sqlite` (with all its fsyncs), or a URL `postgres://…`
     #[arg(long, default_value = "memory", value_name = "STORE")]
     pub(crate) store: String,
+    /// How pods are scheduled, a KubeSchedulerConfiguration
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scheduler_config: Option<PathBuf>,
     /// Keep the audit log that a server keeps by default
     #[arg(long)]
     pub(crate) audit_log: bool,

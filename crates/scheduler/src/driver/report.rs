@@ -38,16 +38,22 @@ impl Writer {
         Self { client, claims, recorders, clock, outcomes, slots: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// Tells in an event and in the pod's condition why it has no node, and in its status where room is being made for it. Writes nothing
+    /// Tells in an event and in the pod's condition why it has no node (`Unschedulable`, or `SchedulerError` where that is not known), and in its status where room is being made for it. Writes nothing
     /// when the status already says so.
-    pub(super) fn report_unschedulable(&self, pod: &PodRequest, message: String, nomination: Option<&str>) {
+    pub(super) fn report_unschedulable(
+        &self,
+        pod: &PodRequest,
+        reason: &str,
+        message: String,
+        nomination: Option<&str>,
+    ) {
         if let Some(recorder) = self.recorder(pod) {
             recorder.warning(&*pod.pod, "FailedScheduling", message.clone());
         }
-        if says(&pod.pod, &message) && pod.nominated() == nomination {
+        if says(&pod.pod, reason, &message) && pod.nominated() == nomination {
             return;
         }
-        let mut status = json!({"conditions": [self.condition(&pod.pod, "PodScheduled", "Unschedulable", &message)]});
+        let mut status = json!({"conditions": [self.condition(&pod.pod, "PodScheduled", reason, &message)]});
         if pod.nominated() != nomination {
             status["nominatedNodeName"] = nomination.map_or(Value::Null, Value::from);
         }
@@ -92,10 +98,10 @@ pub(super) fn conditions(pod: &Pod) -> &[PodCondition] {
     pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default()
 }
 
-fn says(pod: &Pod, message: &str) -> bool {
+fn says(pod: &Pod, reason: &str, message: &str) -> bool {
     let matching = |condition: &PodCondition| {
         condition.type_ == "PodScheduled"
-            && condition.reason.as_deref() == Some("Unschedulable")
+            && condition.reason.as_deref() == Some(reason)
             && condition.message.as_deref() == Some(message)
     };
     conditions(pod).iter().any(matching)

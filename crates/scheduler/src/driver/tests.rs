@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::Method;
@@ -8,7 +9,10 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::*;
+use crate::plugins::Sifted;
+use crate::profile::{Choice, Point};
 use crate::testing::{merge, node};
+use crate::{Extended, Extension, NodeState};
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
 const CLAIMS: &str = "/api/v1/namespaces/default/persistentvolumeclaims";
@@ -21,10 +25,14 @@ struct World {
 
 impl World {
     fn start() -> Self {
+        Self::start_with(vec![Profile::new("default-scheduler"), Profile::new("other")])
+    }
+
+    fn start_with(profiles: Vec<Profile>) -> Self {
         let (server, stop) = (FakeServer::new(), CancellationToken::new());
         let options = Options {
             client: binding(&server),
-            profiles: vec![Profile::new("default-scheduler"), Profile::new("other")],
+            profiles,
             clock: Arc::new(ManualClock::default()),
             entropy: Arc::new(SeededEntropy::new(1)),
         };
@@ -243,4 +251,58 @@ async fn a_provisioner_that_gives_up_makes_the_pod_look_again() {
     let claim = &world.server.objects("/persistentvolumeclaims")[0];
     assert_eq!(claim["metadata"]["annotations"]["volume.kubernetes.io/selected-node"], "n1", "asked for once more");
     assert!(world.events().iter().any(|event| event.contains("provisioning failed for PVC \"data\"")));
+}
+
+/// Fails until told otherwise; counts how often it is asked.
+#[derive(Clone, Default)]
+struct Failing(Arc<(AtomicBool, AtomicUsize)>);
+
+impl Extension for Failing {
+    fn start(&mut self) -> Result<bool, String> {
+        Ok(true)
+    }
+
+    fn nodes(&mut self, _: &[&NodeState], _: &[u32]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn usage(&mut self, _: &[&NodeState]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn filter(&mut self, _: &PodRequest, _: &[u32]) -> Result<Sifted, String> {
+        self.0.1.fetch_add(1, Ordering::Relaxed);
+        if self.0.0.load(Ordering::Relaxed) { Ok(Sifted::default()) } else { Err("it spun; make it quicker".into()) }
+    }
+
+    fn score(&mut self, _: &PodRequest, nodes: &[u32]) -> Result<Vec<u8>, String> {
+        Ok(vec![0; nodes.len()])
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_fails_is_told_of_and_asked_later_and_later_and_holds_no_other_profile() {
+    let failing = Failing::default();
+    let point = Point { enabled: vec![("Mine".into(), 0)], disabled: Vec::new() };
+    let choice = Choice { multi_point: point, ..Choice::default() };
+    let mine = Extended::new("Mine", Box::new(failing.clone()), true, true);
+    let other = Profile::chosen("other", &choice, vec![Box::new(mine)]).unwrap();
+    let world = World::start_with(vec![Profile::new("default-scheduler"), other]);
+    world.node("n1", json!({}));
+    world.pod("asked", "100m", json!({"spec": {"schedulerName": "other"}}));
+    world.pod("plain", "100m", json!({}));
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!([world.node_of("asked"), world.node_of("plain")], ["none", "n1"]);
+    let why = "running \"Mine\" filter plugin: it spun; make it quicker";
+    let condition = &world.get("asked")["status"]["conditions"][0];
+    assert_eq!(
+        [&condition["type"], &condition["status"], &condition["reason"], &condition["message"]],
+        ["PodScheduled", "False", "SchedulerError", why]
+    );
+    assert!(world.events().contains(&format!("FailedScheduling: {why}")), "{:?}", world.events());
+    // After 0, 1, 3, 7, 15, 25, 35, 45 and 55 seconds.
+    assert_eq!(failing.0.1.load(Ordering::Relaxed), 9);
+    failing.0.0.store(true, Ordering::Relaxed);
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(world.node_of("asked"), "n1");
 }

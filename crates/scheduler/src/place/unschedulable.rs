@@ -1,6 +1,8 @@
 //! Why a pod goes nowhere.
 
-use crate::plugins::{Reason, Verdict};
+use smallvec::SmallVec;
+
+use crate::plugins::{Failure, Reason, Verdict};
 use crate::profile::PluginSet;
 
 /// Why a pod goes nowhere.
@@ -12,6 +14,8 @@ pub struct Unschedulable {
     pub reasons: Vec<(Reason, usize)>,
     /// Who refused: what happens is asked of them whether it can help.
     pub plugins: PluginSet,
+    /// A plugin that could not say, and why: nothing was decided. The message then is this alone.
+    pub failure: Option<Box<Failure>>,
     /// What making room came to, in words.
     pub preemption: Option<String>,
     /// A reason that lies in the pod and needs no count.
@@ -27,6 +31,9 @@ impl Unschedulable {
 
     /// The message of a `FailedScheduling` event, as upstream's `FitError.Error` words it: reasons sorted as text, counts included.
     pub fn message(&self) -> String {
+        if let Some(failure) = &self.failure {
+            return failure.to_string();
+        }
         if self.nodes == 0 {
             return "no nodes available to schedule pods".into();
         }
@@ -57,10 +64,25 @@ impl Unschedulable {
                 reasons
             }
             Verdict::Impossible(reasons) => reasons,
+            Verdict::Failed(failure) => SmallVec::from_buf([failure.0.into()]),
         };
         for reason in reasons {
             self.count(reason, 1);
         }
+    }
+
+    /// So many nodes were refused by a plugin for one reason.
+    pub(crate) fn refuse_many(&mut self, nodes: usize, plugin: usize, reason: &Reason) {
+        if nodes > 0 {
+            self.plugins |= 1 << plugin;
+            self.count(reason.clone(), nodes);
+        }
+    }
+
+    /// A plugin could not say.
+    pub(crate) fn failed(mut self, failure: Failure) -> Self {
+        self.failure = Some(Box::new(failure));
+        self
     }
 
     /// All nodes were refused, for what the pod is.
@@ -77,7 +99,7 @@ impl Unschedulable {
     }
 
     /// Nodes that were not looked at, because plugins knew they cannot fit.
-    pub(crate) fn exclude(&mut self, nodes: usize, by: &[(usize, &'static str)]) {
+    pub(crate) fn exclude(&mut self, nodes: usize, by: &[(usize, &str)]) {
         if nodes == 0 || by.is_empty() {
             return;
         }

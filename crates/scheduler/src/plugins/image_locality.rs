@@ -16,6 +16,10 @@ impl Plugin for ImageLocality {
         "ImageLocality"
     }
 
+    fn filters(&self) -> bool {
+        false
+    }
+
     fn pre_score<'a>(&self, pod: &'a PodRequest, cluster: &'a Snapshot) -> Option<Score<'a>> {
         let spec = pod.spec()?;
         let containers = spec.init_containers.iter().flatten().chain(&spec.containers);
@@ -35,7 +39,7 @@ impl Plugin for ImageLocality {
             });
             MOST * (sizes.sum::<i64>().clamp(LEAST, most) - LEAST) / (most - LEAST)
         };
-        Some(Box::new(move |nodes| nodes.iter().map(&score).collect()))
+        Some(Box::new(move |nodes| Ok(nodes.iter().map(&score).collect())))
     }
 }
 

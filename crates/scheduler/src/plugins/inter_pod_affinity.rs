@@ -39,7 +39,7 @@ impl Plugin for InterPodAffinity {
             let others = others.iter().map(|term| term.pull(term.place_of(node.slot, topology)));
             own.sum::<i64>() + others.sum::<i64>()
         };
-        Some(Box::new(move |nodes| between(nodes.iter().map(&raw).collect())))
+        Some(Box::new(move |nodes| Ok(between(nodes.iter().map(&raw).collect()))))
     }
 
     fn helps(&self, pod: &PodRequest, event: &Event<'_>) -> bool {

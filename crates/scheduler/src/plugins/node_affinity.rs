@@ -39,7 +39,7 @@ impl Plugin for NodeAffinity {
                 let matching = preferred.iter().filter(|(_, term)| term.matches(&node.name, node.labels()));
                 matching.map(|(weight, _)| weight).sum()
             };
-            stretched(nodes.iter().map(won).collect())
+            Ok(stretched(nodes.iter().map(won).collect()))
         }))
     }
 

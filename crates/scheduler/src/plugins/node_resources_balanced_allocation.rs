@@ -11,12 +11,16 @@ impl Plugin for NodeResourcesBalancedAllocation {
         "NodeResourcesBalancedAllocation"
     }
 
+    fn filters(&self) -> bool {
+        false
+    }
+
     /// A pod without requests upsets no balance: were it to prefer balanced nodes, all such pods would go to one.
     fn pre_score<'a>(&self, pod: &'a PodRequest, _: &'a Snapshot) -> Option<Score<'a>> {
         if pod.resources.cpu == 0 && pod.resources.memory == 0 {
             return None;
         }
-        Some(Box::new(|nodes| nodes.iter().map(|node| balance(pod, node)).collect()))
+        Some(Box::new(|nodes| Ok(nodes.iter().map(|node| balance(pod, node)).collect())))
     }
 }
 

@@ -18,7 +18,7 @@ impl Plugin for NodeResourcesFit {
     }
 
     fn pre_score<'a>(&self, pod: &'a PodRequest, _: &'a Snapshot) -> Option<Score<'a>> {
-        Some(Box::new(|nodes| nodes.iter().map(|node| left(pod, node)).collect()))
+        Some(Box::new(|nodes| Ok(nodes.iter().map(|node| left(pod, node)).collect())))
     }
 
     fn helps(&self, pod: &PodRequest, event: &Event<'_>) -> bool {

@@ -48,7 +48,7 @@ impl Plugin for PodTopologySpread {
             })
             .collect();
         let needs_all_labels = !pod.spread.is_empty();
-        Some(Box::new(move |nodes| score(&soft, needs_all_labels, nodes, cluster)))
+        Some(Box::new(move |nodes| Ok(score(&soft, needs_all_labels, nodes, cluster))))
     }
 
     fn helps(&self, pod: &PodRequest, event: &Event<'_>) -> bool {

@@ -33,7 +33,7 @@ impl Plugin for TaintToleration {
                 .filter(|taint| taint.effect == "PreferNoSchedule" && !tolerated(&pod.tolerations, taint));
             i64::try_from(untolerated.count()).unwrap_or(i64::MAX)
         };
-        Some(Box::new(move |nodes| reversed(nodes.iter().map(disliked).collect())))
+        Some(Box::new(move |nodes| Ok(reversed(nodes.iter().map(disliked).collect()))))
     }
 
     fn helps(&self, pod: &PodRequest, event: &Event<'_>) -> bool {

@@ -35,7 +35,7 @@ fn check_scores(plugin: &str, pod: &PodRequest, cluster: &mut Snapshot, expected
     let said = match plugin.pre_score(pod, cluster) {
         None => "no opinion".to_owned(),
         Some(score) => {
-            let scores = score(&nodes);
+            let scores = score(&nodes).unwrap();
             nodes.iter().zip(scores).map(|(node, score)| format!("{}={score}", node.name)).collect::<Vec<_>>().join(" ")
         }
     };

@@ -55,6 +55,11 @@ impl NodeState {
         self.node.as_ref().and_then(|node| node.spec.as_ref()?.unschedulable).unwrap_or(false)
     }
 
+    /// Its number in the snapshot, kept while it exists.
+    pub fn number(&self) -> usize {
+        self.slot
+    }
+
     /// How many pods are on it.
     pub fn pod_count(&self) -> i64 {
         i64::try_from(self.pods.len()).unwrap_or(i64::MAX)

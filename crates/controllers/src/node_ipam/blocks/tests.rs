@@ -15,8 +15,10 @@ fn give(given: &mut Given, from: &NodeNetworks, node: &str, taken: &[(&str, &[&s
         taken.iter().map(|(node, has)| (*node, has.iter().map(|text| (*text).to_owned()).collect())).collect();
     let taken = owned.iter().map(|(node, has)| (*node, has.as_slice())).collect();
     let networks = given.give(from, node, &taken);
-    networks
-        .map_or_else(|| "nothing".to_owned(), |networks| networks.iter().map(Network::to_string).collect::<Vec<_>>().join(" "))
+    networks.map_or_else(
+        || "nothing".to_owned(),
+        |networks| networks.iter().map(Network::to_string).collect::<Vec<_>>().join(" "),
+    )
 }
 
 fn refused(cluster: &[&str], ipv4: Option<u8>, ipv6: Option<u8>, expected: Expect) {
