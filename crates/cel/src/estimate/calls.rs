@@ -2,7 +2,7 @@
 //! `apiserver/pkg/cel/library/cost.go` and the estimates in cel-go's `ext/sets.go`.
 
 use super::size::{Size, scaled};
-use super::{Estimator, Known, union};
+use super::{Estimator, Known, is_scalar, union};
 use crate::ast::{Call, Literal, Node};
 use crate::types::Type;
 
@@ -14,6 +14,8 @@ const PATTERN: f64 = 0.25;
 const NAMED_PATTERN: f64 = 128.0;
 /// Two questions to an authorizer are as much as an expression may cost.
 const CHECK: u64 = 350_000;
+/// The longest text of a number, a time or a duration.
+const SCALAR: u64 = 64;
 /// Two addresses compared byte by byte, at their longest.
 const ADDRESSES: u64 = 32;
 
@@ -48,6 +50,11 @@ impl Estimator<'_> {
             }
             ("string", _) if self.may_be(call, 0, &Type::Bytes) => {
                 sized(text(0, TEXT).max(1), Size { min: size(0).min / 4, max: size(0).max })
+            }
+            // cel-go takes these for endless, and so Kubernetes refuses the message its own documentation shows:
+            // `"x exceeded max limit of " + string(self.maxLimit)`.
+            ("string", _) if call.args.first().is_some_and(|arg| is_scalar(self.type_of(arg))) => {
+                sized(1, Size::at_most(SCALAR))
             }
             ("strings.quote", _) => {
                 let (min, max) = (size(0).min.saturating_add(2), size(0).max.saturating_mul(2).saturating_add(2));

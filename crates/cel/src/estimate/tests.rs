@@ -109,6 +109,7 @@ fn loops_cost_their_rounds() {
 fn calls_cost_what_they_go_over() {
     check(
         &[
+            "'at most ' + string(self.count)",
             "self.name.contains('abc')",
             "self.name.matches('^[a-z]+$')",
             "self.name.lowerAscii() == self.name",
@@ -121,6 +122,7 @@ fn calls_cost_what_they_go_over() {
             "self.?name.orValue('') == 'a'",
         ],
         expect![[r#"
+            'at most ' + string(self.count) => 11
             self.name.contains('abc') => 6
             self.name.matches('^[a-z]+$') => 12
             self.name.lowerAscii() == self.name => 12
