@@ -50,6 +50,7 @@ mod node_ipam;
 mod node_lifecycle;
 mod persistent_volume;
 mod pod_gc;
+mod protection;
 mod pv_protection;
 mod pvc_protection;
 mod replicaset;

@@ -8,6 +8,7 @@ use sampan_api::k8s::api::core::v1::PersistentVolume;
 use sampan_client::{Informer, PostParams, error};
 
 use crate::controller::{Context, Controller, Failure, Key, Next, Rule, Watch};
+use crate::protection::held;
 use crate::table::Entry;
 
 pub(crate) const ENTRY: Entry = Entry {
@@ -41,20 +42,8 @@ impl PvProtection {
 
 /// The volume with the hold put on or taken off; `None`: it is as it should be.
 fn plan(volume: &PersistentVolume) -> Option<PersistentVolume> {
-    let wanted = volume.metadata.deletion_timestamp.is_none();
-    let held = volume.metadata.finalizers.iter().flatten().any(|held| held == FINALIZER);
     let bound = volume.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound");
-    if held == wanted || (!wanted && bound) {
-        return None;
-    }
-    let mut changed = volume.clone();
-    let finalizers = changed.metadata.finalizers.get_or_insert_default();
-    if wanted {
-        finalizers.push(FINALIZER.to_owned())
-    } else {
-        finalizers.retain(|held| held != FINALIZER)
-    }
-    Some(changed)
+    held(volume, FINALIZER, bound)
 }
 
 impl Controller for PvProtection {

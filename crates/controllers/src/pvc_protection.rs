@@ -9,6 +9,7 @@ use sampan_api::volume::claim_names;
 use sampan_client::{Api, Informer, ListParams, PostParams, error};
 
 use crate::controller::{Context, Controller, Failure, Key, Next, Rule, Watch};
+use crate::protection::held;
 use crate::table::Entry;
 
 pub(crate) const ENTRY: Entry = Entry {
@@ -57,19 +58,7 @@ impl PvcProtection {
 
 /// The claim with the hold put on or taken off; `None`: it is as it should be.
 fn plan(claim: &PersistentVolumeClaim, used: bool) -> Option<PersistentVolumeClaim> {
-    let wanted = claim.metadata.deletion_timestamp.is_none();
-    let held = claim.metadata.finalizers.iter().flatten().any(|held| held == FINALIZER);
-    if held == wanted || (!wanted && used) {
-        return None;
-    }
-    let mut changed = claim.clone();
-    let finalizers = changed.metadata.finalizers.get_or_insert_default();
-    if wanted {
-        finalizers.push(FINALIZER.to_owned())
-    } else {
-        finalizers.retain(|held| held != FINALIZER)
-    }
-    Some(changed)
+    held(claim, FINALIZER, used)
 }
 
 /// A pod without a node does not count: no node would start it with a claim that is going.

@@ -10,6 +10,7 @@ use sampan_api::k8s::api::storage::v1::VolumeAttributesClass;
 use sampan_client::{Informer, PostParams, error};
 
 use crate::controller::{Context, Controller, Failure, Key, Next, Rule, Watch};
+use crate::protection::held;
 use crate::table::Entry;
 
 pub(crate) const ENTRY: Entry = Entry {
@@ -78,19 +79,7 @@ fn of_volume(volume: &PersistentVolume) -> Option<&str> {
 
 /// The class with the hold put on or taken off; `None`: it is as it should be.
 fn plan(class: &VolumeAttributesClass, used: bool) -> Option<VolumeAttributesClass> {
-    let wanted = class.metadata.deletion_timestamp.is_none();
-    let held = class.metadata.finalizers.iter().flatten().any(|held| held == FINALIZER);
-    if held == wanted || (!wanted && used) {
-        return None;
-    }
-    let mut changed = class.clone();
-    let finalizers = changed.metadata.finalizers.get_or_insert_default();
-    if wanted {
-        finalizers.push(FINALIZER.to_owned())
-    } else {
-        finalizers.retain(|held| held != FINALIZER)
-    }
-    Some(changed)
+    held(class, FINALIZER, used)
 }
 
 impl Controller for VacProtection {
